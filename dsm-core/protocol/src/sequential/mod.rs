@@ -1,0 +1,193 @@
+//! Sequentially consistent pages: many readers or one writer, and a write invalidates every copy first.
+//!
+//! This is the shared virtual memory of Li and Hudak ("Memory Coherence in Shared Virtual Memory Systems", ACM TOCS 7(4),
+//! 1989) with fixed distributed managers, plus Mirage's minimum hold time (Fleisch and Popek, SOSP 1989). A page's *home* keeps
+//! its directory entry and runs one transaction on it at a time:
+//!
+//! 1. The requester sends [`PageMessage::Request`] to the home.
+//! 2. The home picks the source of the contents: nothing (the page was never written), the requester's own copy, the home's
+//!    copy, or the owner's. A copy holder is told by [`PageMessage::Forward`], and answers the requester directly. For a write
+//!    the home sends [`PageMessage::Invalidate`] to every other copy; each tells the requester by [`PageMessage::Invalidated`].
+//! 3. The requester installs the page when it has [`PageMessage::Grant`] and has heard from all whom the grant names.
+//! 4. It sends [`PageMessage::Done`] to the home, for which nobody waits but the next transaction.
+//!
+//! A node that is its own home sends itself nothing over the network: such messages are handled at once, in order.
+//!
+//! What keeps it right, rule by rule:
+//!
+//! | race | rule |
+//! | --- | --- |
+//! | an invalidation or recall overtakes the grant | the home stays busy until `Done` |
+//! | a grant before all invalidations are acknowledged | the grant names whom to wait for, as a set, so that duplicates do not count twice |
+//! | an upgrade while another writer was first | contents are decided from the copyset as it is when the transaction starts |
+//! | a stale grant after an invalidation | a grant answers one request id, once |
+//! | a duplicated recall or invalidation | what is not newer than the copy's epoch is not obeyed (an invalidation is acknowledged again) |
+//! | a duplicated request | the home remembers the last request of each node |
+//! | a copy taken before write protection | `Protect` or `Discard` comes before the `Send` that carries the bytes |
+//! | the page stolen before the faulting access retired | a copy is held for a while after it was installed |
+//! | several threads on one page | one pending request a page; a write wanted meanwhile follows the read |
+
+mod copy;
+mod directory;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::homes::{Homes, Placement};
+use crate::ids::{Epoch, NodeId, Page, RequestId};
+use crate::message::{Access, PageMessage};
+use copy::Copy;
+use directory::Entry;
+
+/// What the owner of [`Pages`] must do, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Send `message` to `to`, never this node. Where it [carries bytes](PageMessage::carries_bytes), the page's frame as it is at this
+    /// point of the sequence goes with it.
+    Send {
+        /// The receiver.
+        to: NodeId,
+        /// The message.
+        message: PageMessage,
+    },
+    /// Copy the bytes that came with the message just received into the page's frame. The page is not mapped now.
+    Fill {
+        /// The page.
+        page: Page,
+    },
+    /// Make the page's frame exist, all zero. The page is not mapped now.
+    Zero {
+        /// The page.
+        page: Page,
+    },
+    /// Map the frame into the program's view with this access and wake who waits for it. It may be mapped already.
+    Map {
+        /// The page.
+        page: Page,
+        /// What the program may do.
+        access: Access,
+    },
+    /// Allow stores to the page, which is mapped for loads, and wake who waits for it.
+    Upgrade {
+        /// The page.
+        page: Page,
+    },
+    /// Forbid stores to the page, which is mapped for loads and stores.
+    Protect {
+        /// The page.
+        page: Page,
+    },
+    /// Unmap the page; its frame keeps its contents.
+    Discard {
+        /// The page.
+        page: Page,
+    },
+    /// Call [`Pages::hold_expired`] with these after the minimum hold time.
+    Hold {
+        /// The page.
+        page: Page,
+        /// The transaction that brought it.
+        epoch: Epoch,
+    },
+}
+
+/// A fault on a page that no allocation covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("page {} was never allocated", .0.0)]
+pub struct Unallocated(pub Page);
+
+/// All pages at one node: its copies, and the directory of those that it is the home of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pages {
+    me: NodeId,
+    homes: Homes,
+    last_request: RequestId,
+    copies: BTreeMap<Page, Copy>,
+    directory: BTreeMap<Page, Entry>,
+    /// Messages from this node to itself, handled before the event that made them returns.
+    to_self: VecDeque<PageMessage>,
+}
+
+impl Pages {
+    /// The pages of a job with `nodes` nodes, at node `me`; none is allocated yet.
+    pub fn new(me: NodeId, nodes: usize) -> Pages {
+        Pages {
+            me,
+            homes: Homes::new(nodes),
+            last_request: RequestId(0),
+            copies: BTreeMap::new(),
+            directory: BTreeMap::new(),
+            to_self: VecDeque::new(),
+        }
+    }
+
+    /// Allocates `pages` pages: the same call in the same order on every node. Returns the first.
+    pub fn extend(&mut self, pages: u64, placement: Placement) -> Page {
+        self.homes.extend(pages, placement)
+    }
+
+    /// The map from page to home.
+    pub fn homes(&self) -> &Homes {
+        &self.homes
+    }
+
+    /// What this node may do with `page` now.
+    pub fn access(&self, page: Page) -> Option<Access> {
+        self.copies.get(&page).and_then(Copy::access)
+    }
+
+    /// A thread of this node needs `access` to `page`. A [`Effect::Map`] or [`Effect::Upgrade`] follows, now or later. Repeating it
+    /// does no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`Unallocated`] when no allocation covers the page.
+    pub fn fault(&mut self, page: Page, access: Access, out: &mut Vec<Effect>) -> Result<(), Unallocated> {
+        let home = self.homes.home(page).ok_or(Unallocated(page))?;
+        self.copy_fault(home, page, access, out);
+        self.settle(out);
+        Ok(())
+    }
+
+    /// A message arrives from node `from`. One about a page that it cannot be about is ignored.
+    pub fn receive(&mut self, from: NodeId, message: PageMessage, out: &mut Vec<Effect>) {
+        self.handle(from, message, out);
+        self.settle(out);
+    }
+
+    /// The minimum hold time that [`Effect::Hold`] asked for has passed.
+    pub fn hold_expired(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
+        self.copy_hold_expired(page, epoch, out);
+        self.settle(out);
+    }
+
+    fn settle(&mut self, out: &mut Vec<Effect>) {
+        while let Some(message) = self.to_self.pop_front() {
+            self.handle(self.me, message, out);
+        }
+    }
+
+    fn handle(&mut self, from: NodeId, message: PageMessage, out: &mut Vec<Effect>) {
+        let Some(home) = self.homes.home(message.page()) else { return };
+        match message {
+            PageMessage::Request { page, request, access } if home == self.me => {
+                self.directory_request(from, page, request, access, out);
+            }
+            PageMessage::Done { page, epoch } if home == self.me => self.directory_done(from, page, epoch, out),
+            PageMessage::Request { .. } | PageMessage::Done { .. } => {}
+            PageMessage::Forward { .. } => self.copy_forward(message, out),
+            PageMessage::Invalidate { .. } => self.copy_invalidate(message, out),
+            PageMessage::Grant { .. } => self.copy_grant(home, message, out),
+            PageMessage::Invalidated { page, epoch } => self.copy_invalidated(home, from, page, epoch, out),
+        }
+    }
+
+    fn send(&mut self, to: NodeId, message: PageMessage, out: &mut Vec<Effect>) {
+        if to == self.me {
+            self.to_self.push_back(message);
+        } else {
+            out.push(Effect::Send { to, message });
+        }
+    }
+}
