@@ -1,0 +1,74 @@
+//! The limits and times of a transport.
+
+use std::time::Duration;
+
+use crate::wire::Integrity;
+
+/// How an endpoint notices that a silent peer is dead.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct KeepAlive {
+    /// Ask for a sign of life when nothing was heard for this long.
+    pub ping_every: Duration,
+    /// Give the peer up when nothing was heard for this long.
+    pub dead_after: Duration,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        KeepAlive { ping_every: Duration::from_millis(500), dead_after: Duration::from_millis(3_500) }
+    }
+}
+
+/// The limits and times of a [`super::Transport`]. The defaults suit a machine room and one machine.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TransportConfig {
+    /// Largest datagram (UDP payload, bytes) to peers elsewhere. 1,472 fills an Ethernet frame.
+    pub datagram_max: usize,
+    /// Largest datagram to peers on a loopback address. 65,507 is all that UDP over IPv4 takes.
+    pub datagram_max_loopback: usize,
+    /// Largest message, bytes.
+    pub max_message: usize,
+    /// How much may wait, unacknowledged or unsent, for one peer, bytes.
+    pub max_queued_bytes: usize,
+    /// How much memory partly received messages of one peer may hold, bytes; at least one largest message is granted.
+    pub max_reassembly_bytes_per_peer: usize,
+    /// The same for all peers together.
+    pub max_reassembly_bytes: usize,
+    /// How much may be in flight to one peer, bytes. A Linux receive buffer of the default size holds this much.
+    pub window_bytes: usize,
+    /// How many fragments may be in flight to one peer; at most [`crate::wire::WINDOW_FRAGMENTS`].
+    pub window_fragments: usize,
+    /// How long an acknowledgement waits for a datagram to ride on.
+    pub ack_delay: Duration,
+    /// How long an opening may take.
+    pub connect_timeout: Duration,
+    /// Signs of life; without them only a peer that owes an acknowledgement is ever given up.
+    pub keep_alive: Option<KeepAlive>,
+    /// Without `keep_alive`: how long a peer may owe an acknowledgement while nothing is heard from it.
+    pub give_up_after: Duration,
+    /// How many sessions at a time.
+    pub max_peers: usize,
+    /// What guards datagrams against damage.
+    pub integrity: Integrity,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        TransportConfig {
+            datagram_max: 1_472,
+            datagram_max_loopback: 65_507,
+            max_message: 16 << 20,
+            max_queued_bytes: 64 << 20,
+            max_reassembly_bytes_per_peer: 32 << 20,
+            max_reassembly_bytes: 256 << 20,
+            window_bytes: 192 << 10,
+            window_fragments: crate::wire::WINDOW_FRAGMENTS,
+            ack_delay: Duration::from_micros(500),
+            connect_timeout: Duration::from_secs(5),
+            keep_alive: Some(KeepAlive::default()),
+            give_up_after: Duration::from_secs(10),
+            max_peers: 4_096,
+            integrity: Integrity::Crc32,
+        }
+    }
+}
