@@ -1,1 +1,5 @@
 //! Distributed shared memory.
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+pub mod mem;

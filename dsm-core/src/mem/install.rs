@@ -1,0 +1,168 @@
+//! What the program sees of a page: mapping, protecting, discarding, waking.
+
+use super::error::PageError;
+use super::ioctl::{Progress, continue_range, errno_of};
+use super::page::{PAGE_BYTES, PageRange};
+use super::region::Region;
+use super::states::{Access, Exclusive};
+use nix::errno::Errno;
+use protocol::Page;
+use std::ffi::c_void;
+
+/// The kernel asks to be asked again while the process's mappings change. That ends soon; this bounds how often.
+const TRIES_MAX: u32 = 10_000;
+
+impl Region {
+    /// Lets the program load from the pages, or load and store, and wakes the threads that wait for them.
+    ///
+    /// Every page must have a frame. A page that is mapped already keeps what it allows and gains what is asked for.
+    ///
+    /// # Errors
+    /// [`PageError`]; the pages before the one it names are mapped.
+    pub fn map(&self, range: impl Into<PageRange>, access: Access) -> Result<(), PageError> {
+        self.pieces(range.into())?.try_for_each(|piece| self.map_piece(piece, access))
+    }
+
+    /// Lets the program store to a page that it may load from, and wakes the threads that wait to do so.
+    ///
+    /// # Errors
+    /// [`PageError::NotMapped`] when the program view does not map it; else the kernel's.
+    pub fn upgrade(&self, page: Page) -> Result<(), PageError> {
+        let mut lock = self.states.exclusive(page)?;
+        if lock.state.mapped.is_none() {
+            return Err(PageError::NotMapped { page: page.0 });
+        }
+        self.unprotect(page)?;
+        lock.state.mapped = Some(Access::Write);
+        Ok(())
+    }
+
+    /// Takes from the program the right to store to a page. When this returns, every store that went through is in the frame
+    /// and the next one faults. Nothing happens to a page that the program may not store to.
+    ///
+    /// Pages that something has pinned for writing (fixed buffers of io_uring, say) can be written through the pin.
+    ///
+    /// # Errors
+    /// The kernel's; the page then stays as it was.
+    pub fn downgrade(&self, page: Page) -> Result<(), PageError> {
+        let mut lock = self.states.exclusive(page)?;
+        if lock.state.mapped == Some(Access::Write) {
+            self.protect(page)?;
+            lock.state.mapped = Some(Access::Read);
+        }
+        Ok(())
+    }
+
+    /// Takes the pages from the program: the next touch of each faults. Their frames stay, with their bytes.
+    ///
+    /// # Errors
+    /// The kernel's; the pages then count as mapped.
+    pub fn discard(&self, range: impl Into<PageRange>) -> Result<(), PageError> {
+        self.pieces(range.into())?.try_for_each(|piece| {
+            let mut locks = self.states.exclusive_range(piece)?;
+            if locks.iter().all(|lock| lock.state.mapped.is_none()) {
+                return Ok(());
+            }
+            self.program
+                .unmap_pages(piece.first.0 as usize * PAGE_BYTES, locks.len() * PAGE_BYTES)
+                .map_err(kernel(piece.first, "madvise(MADV_DONTNEED)"))?;
+            locks.iter_mut().for_each(|lock| lock.state.mapped = None);
+            Ok(())
+        })
+    }
+
+    /// Wakes the threads that wait for the pages; each tries again, and faults again if it still must.
+    ///
+    /// # Errors
+    /// [`PageError::OutOfRange`], or the kernel's.
+    pub fn wake(&self, range: impl Into<PageRange>) -> Result<(), PageError> {
+        let range = range.into();
+        self.check_range(range)?;
+        if range.count == 0 {
+            return Ok(());
+        }
+        let bytes = range.count as usize * PAGE_BYTES;
+        self.uffd
+            .wake(self.start_of(range.first), bytes)
+            .map_err(|error| kernel(range.first, "UFFDIO_WAKE")(errno_of(error)))
+    }
+
+    fn map_piece(&self, piece: PageRange, access: Access) -> Result<(), PageError> {
+        let mut locks = self.states.exclusive_range(piece)?;
+        if let Some(at) = locks.iter().position(|lock| !lock.state.frame) {
+            return Err(PageError::NoFrame { page: piece.first.0 + at as u64 });
+        }
+        let (mut done, mut tries) = (0, 0);
+        while done < locks.len() {
+            let page = Page(piece.first.0 + done as u64);
+            let bytes = (locks.len() - done) * PAGE_BYTES;
+            let protect = access == Access::Read;
+            match continue_range(&self.uffd, self.start_of(page) as usize, bytes, protect) {
+                Ok(Progress::Mapped(bytes)) => {
+                    let pages = bytes / PAGE_BYTES;
+                    locks.iter_mut().skip(done).take(pages).for_each(|lock| lock.state.mapped = Some(access));
+                    done += pages;
+                }
+                Ok(Progress::AlreadyMapped) => {
+                    locks.get_mut(done).map_or(Ok(()), |lock| self.widen(page, lock, access))?;
+                    done += 1;
+                }
+                Ok(Progress::Again) if tries < TRIES_MAX => {
+                    tries += 1;
+                    std::thread::yield_now();
+                }
+                Ok(Progress::Again) => return Err(kernel(page, "UFFDIO_CONTINUE")(Errno::EAGAIN)),
+                Err(errno) => return Err(kernel(page, "UFFDIO_CONTINUE")(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds `access` to a page that turned out to be mapped. Whoever waits for it is woken in every case: its event was
+    /// answered by an earlier one, and nothing else will wake it.
+    fn widen(&self, page: Page, lock: &mut Exclusive<'_>, access: Access) -> Result<(), PageError> {
+        match (access, lock.state.mapped) {
+            (Access::Read, Some(_)) | (Access::Write, Some(Access::Write)) => self.wake(page),
+            (Access::Write, _) => {
+                self.unprotect(page)?;
+                lock.state.mapped = Some(Access::Write);
+                Ok(())
+            }
+            (Access::Read, None) => {
+                self.protect(page)?;
+                lock.state.mapped = Some(Access::Read);
+                self.wake(page)
+            }
+        }
+    }
+
+    fn protect(&self, page: Page) -> Result<(), PageError> {
+        let result = insist(|| self.uffd.write_protect(self.start_of(page), PAGE_BYTES).map_err(errno_of));
+        result.map_err(kernel(page, "UFFDIO_WRITEPROTECT"))
+    }
+
+    fn unprotect(&self, page: Page) -> Result<(), PageError> {
+        let result =
+            insist(|| self.uffd.remove_write_protection(self.start_of(page), PAGE_BYTES, true).map_err(errno_of));
+        result.map_err(kernel(page, "UFFDIO_WRITEPROTECT"))
+    }
+
+    fn start_of(&self, page: Page) -> *mut c_void {
+        self.program.at(page.0 as usize * PAGE_BYTES)
+    }
+}
+
+/// Repeats a request while the kernel says EAGAIN.
+fn insist(mut request: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
+    for _ in 0..TRIES_MAX {
+        match request() {
+            Err(Errno::EAGAIN | Errno::EINTR) => std::thread::yield_now(),
+            answer => return answer,
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+pub(super) fn kernel(page: Page, operation: &'static str) -> impl Fn(Errno) -> PageError {
+    move |errno| PageError::Kernel { page: page.0, operation, errno }
+}
