@@ -21,7 +21,10 @@ pub enum BarrierEffect {
         message: Message,
     },
     /// Every node has arrived: let the caller go on.
-    Released,
+    Released {
+        /// What this barrier was for.
+        purpose: u64,
+    },
     /// `node` is in another collective than we are: the program's nodes disagree, and nothing can heal that.
     Disagreement {
         /// The other node.
@@ -115,7 +118,7 @@ impl Barrier {
         self.generation += 1;
         self.heard.swap(0, 1);
         self.heard[1].fill(None);
-        out.push(BarrierEffect::Released);
+        out.push(BarrierEffect::Released { purpose: ours });
     }
 }
 
@@ -147,7 +150,7 @@ mod tests {
                         self.sent += 1;
                         self.flight.push((to, message));
                     }
-                    BarrierEffect::Released => self.released[rank] += 1,
+                    BarrierEffect::Released { .. } => self.released[rank] += 1,
                     other => panic!("unexpected {other:?}"),
                 }
             }

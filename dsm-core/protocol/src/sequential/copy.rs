@@ -129,7 +129,9 @@ impl Pages {
             return;
         }
         copy.held = None;
-        match copy.deferred.take() {
+        let deferred = copy.deferred.take();
+        self.deferred -= usize::from(deferred.is_some());
+        match deferred {
             Some(message @ PageMessage::Forward { .. }) => self.copy_forward(message, out),
             Some(message @ PageMessage::Invalidate { .. }) => self.copy_invalidate(message, out),
             _ => {}
@@ -144,7 +146,7 @@ impl Pages {
             return;
         }
         if copy.held.is_some() {
-            copy.deferred = Some(message);
+            self.deferred += usize::from(copy.deferred.replace(message).is_none());
             return;
         }
         copy.epoch = epoch;
@@ -169,7 +171,7 @@ impl Pages {
         let Some(copy) = self.copies.get_mut(&page) else { return };
         if epoch > copy.epoch {
             if copy.held.is_some() {
-                copy.deferred = Some(message);
+                self.deferred += usize::from(copy.deferred.replace(message).is_none());
                 return;
             }
             copy.epoch = epoch;

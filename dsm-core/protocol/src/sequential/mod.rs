@@ -105,6 +105,8 @@ pub struct Pages {
     last_request: RequestId,
     copies: BTreeMap<Page, Copy>,
     directory: BTreeMap<Page, Entry>,
+    /// How many copies have something deferred.
+    deferred: usize,
     /// Messages from this node to itself, handled before the event that made them returns.
     to_self: VecDeque<PageMessage>,
 }
@@ -118,6 +120,7 @@ impl Pages {
             last_request: RequestId(0),
             copies: BTreeMap::new(),
             directory: BTreeMap::new(),
+            deferred: 0,
             to_self: VecDeque::new(),
         }
     }
@@ -160,6 +163,11 @@ impl Pages {
     pub fn hold_expired(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
         self.copy_hold_expired(page, epoch, out);
         self.settle(out);
+    }
+
+    /// Whether a recall or an invalidation waits for the end of a hold.
+    pub fn has_deferred(&self) -> bool {
+        self.deferred > 0
     }
 
     fn settle(&mut self, out: &mut Vec<Effect>) {
