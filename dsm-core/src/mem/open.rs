@@ -68,11 +68,24 @@ const NEEDED: [(u64, &str); 7] = [
 /// # Errors
 /// [`OpenError`] says which of kernel, permission and sandbox stands in the way.
 pub fn open() -> Result<Opened, OpenError> {
-    let (fd, by) = open_descriptor()?;
+    agree(open_descriptor)
+}
+
+/// Opens one for user-mode faults only, as an ordinary user gets it.
+#[cfg(test)]
+pub(super) fn open_for_user_mode() -> Result<Opened, OpenError> {
+    agree(|| {
+        let refused = |user_mode| OpenError::Refused { device: Errno::EACCES, user_mode };
+        Ok((open_by_system_call(sys::UFFD_USER_MODE_ONLY).map_err(refused)?, OpenedBy::SystemCallUserMode))
+    })
+}
+
+fn agree(new_descriptor: impl Fn() -> Result<(OwnedFd, OpenedBy), OpenError>) -> Result<Opened, OpenError> {
+    let (fd, by) = new_descriptor()?;
     let asked = NEEDED.iter().fold(0, |bits, (bit, _)| bits | bit) & !sys::UFFD_FEATURE_WP_UNPOPULATED;
     let features = match handshake(&fd, asked) {
         // A kernel that lacks a feature refuses all of them, and the descriptor is spent: ask another what there is.
-        Err(Errno::EINVAL) => handshake(&open_descriptor()?.0, 0).map_err(OpenError::Handshake)?,
+        Err(Errno::EINVAL) => handshake(&new_descriptor()?.0, 0).map_err(OpenError::Handshake)?,
         answer => answer.map_err(OpenError::Handshake)?,
     };
     let missing = missing_of(features);

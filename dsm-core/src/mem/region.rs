@@ -42,8 +42,14 @@ impl Region {
     /// # Errors
     /// [`RegionError`]: no userfaultfd to be had, the addresses are taken, a limit forbids so many of them.
     pub fn new(bytes: u64, base: usize) -> Result<Region, RegionError> {
+        check(bytes, base)?;
+        Region::over(open()?, bytes, base)
+    }
+
+    /// [`Region::new`] with a userfaultfd at hand.
+    pub(super) fn over(opened: Opened, bytes: u64, base: usize) -> Result<Region, RegionError> {
         let size = check(bytes, base)?;
-        let Opened { uffd, by, .. } = open()?;
+        let Opened { uffd, by, .. } = opened;
         let file = memory_file(bytes)?;
         let program = ProgramView::new(&file, base, size)?;
         let system = system_view(&file, size)?;

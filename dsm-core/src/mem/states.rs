@@ -20,7 +20,7 @@ const EXCLUSIVE: u8 = LOCK;
 const READERS_MAX: u8 = EXCLUSIVE - READER;
 
 /// A frame is in use for microseconds; who waits this long waits for itself.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(2) };
 
 /// What the program may do with a page that is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
