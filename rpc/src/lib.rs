@@ -2,11 +2,20 @@
 //!
 //! The layers are the modules, from the bottom up: [`wire`] is what a datagram looks like, [`transport`] makes messages
 //! reliable (pure: no clock, no socket), [`driver`] gives the transport a UDP socket and a clock; [`impair`] injects faults
-//! below it.
+//! below it. On top, [`call`] is request and reply, with [`codec`] for arguments and results and [`service`] for stubs.
 #![forbid(unsafe_code)]
 
+pub mod call;
+pub mod codec;
 pub mod driver;
 pub mod impair;
 pub mod time;
 pub mod transport;
 pub mod wire;
+
+pub use call::{
+    CallError, CallErrorKind, Client, ClientConfig, ClientCounters, MethodId, PendingCall, Ran, Refusal, Server,
+    ServerBuilder, ServerCounters, ServerHandle, Service, ServiceId, StartError,
+};
+pub use codec::Bytes;
+pub use rpc_macros::service;

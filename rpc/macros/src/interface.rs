@@ -1,0 +1,322 @@
+//! What a trait must look like to be callable from afar, and what the stubs need to know about it.
+
+use syn::visit::{self, Visit};
+use syn::{Attribute, Error, FnArg, Ident, ItemTrait, Pat, Receiver, Result, ReturnType, TraitItem, TraitItemFn, Type};
+
+/// Most arguments of one method: serde's limit for tuples.
+const ARGUMENTS_MAX: usize = 16;
+/// Names that the client stubs need for themselves.
+const RESERVED: [&str; 2] = ["new", "client"];
+
+/// One method of the interface, checked.
+pub struct Method {
+    pub name: Ident,
+    /// Attributes that the client stubs repeat.
+    pub attributes: Vec<Attribute>,
+    pub arguments: Vec<(Ident, Type)>,
+    /// None is `()`.
+    pub result: Option<Type>,
+}
+
+/// Checks the trait; every complaint points at the offending words, and all of them are reported at once.
+pub fn methods(item: &ItemTrait) -> Result<Vec<Method>> {
+    let mut complaints = Complaints::default();
+    check_head(item, &mut complaints);
+    let mut methods = Vec::new();
+    for member in &item.items {
+        match member {
+            TraitItem::Fn(function) => {
+                let before = complaints.count;
+                let method = check_method(function, &mut complaints);
+                if complaints.count == before {
+                    methods.push(method);
+                }
+            }
+            other => complaints.add(Error::new_spanned(other, "a service's trait holds methods only")),
+        }
+    }
+    if methods.is_empty() && complaints.count == 0 {
+        complaints.add(Error::new_spanned(&item.ident, "a service needs at least one method"));
+    }
+    if methods.len() > usize::from(u16::MAX) {
+        complaints.add(Error::new_spanned(&item.ident, "a service has at most 65,535 methods"));
+    }
+    complaints.into_result(methods)
+}
+
+fn check_head(item: &ItemTrait, complaints: &mut Complaints) {
+    if let Some(word) = &item.unsafety {
+        complaints.add(Error::new_spanned(word, "a service's trait cannot be `unsafe`: its callers are elsewhere"));
+    }
+    if let Some(word) = &item.auto_token {
+        complaints.add(Error::new_spanned(word, "a service's trait cannot be `auto`"));
+    }
+    if !item.generics.params.is_empty() {
+        complaints.add(Error::new_spanned(
+            &item.generics,
+            "a service's trait cannot be generic: both ends must agree on one set of types",
+        ));
+    }
+    if let Some(clause) = &item.generics.where_clause {
+        complaints.add(Error::new_spanned(clause, "a service's trait cannot have a `where` clause"));
+    }
+}
+
+fn check_method(function: &TraitItemFn, complaints: &mut Complaints) -> Method {
+    let signature = &function.sig;
+    check_qualifiers(function, complaints);
+    if RESERVED.iter().any(|reserved| signature.ident == reserved) {
+        complaints.add(Error::new_spanned(
+            &signature.ident,
+            "this name is taken by the client stub (`new`, `client`): choose another",
+        ));
+    }
+    check_receiver(function, complaints);
+    let arguments: Vec<_> = signature.inputs.iter().filter_map(|input| argument(input, complaints)).collect();
+    if arguments.len() > ARGUMENTS_MAX {
+        complaints.add(Error::new_spanned(
+            &signature.inputs,
+            "a service's method takes at most 16 arguments: put them into a struct",
+        ));
+    }
+    let result = match &signature.output {
+        ReturnType::Default => None,
+        ReturnType::Type(_, result) => {
+            check_type(result, complaints);
+            Some((**result).clone())
+        }
+    };
+    let repeated = |attribute: &&Attribute| attribute.path().is_ident("doc") || attribute.path().is_ident("deprecated");
+    let attributes = function.attrs.iter().filter(repeated).cloned().collect();
+    Method { name: signature.ident.clone(), attributes, arguments, result }
+}
+
+fn check_qualifiers(function: &TraitItemFn, complaints: &mut Complaints) {
+    let signature = &function.sig;
+    for attribute in &function.attrs {
+        if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+            complaints.add(Error::new_spanned(
+                attribute,
+                "`cfg` on a service's method would make the two ends number the methods differently",
+            ));
+        }
+    }
+    if let Some(word) = &signature.asyncness {
+        complaints.add(Error::new_spanned(
+            word,
+            "a service's method is a plain `fn` (a handler may block); callers get `async fn` from the async client",
+        ));
+    }
+    if let Some(word) = &signature.unsafety {
+        complaints.add(Error::new_spanned(word, "a service's method cannot be `unsafe`: its callers are elsewhere"));
+    }
+    if let Some(word) = &signature.constness {
+        complaints.add(Error::new_spanned(word, "a service's method cannot be `const`"));
+    }
+    if let Some(word) = &signature.abi {
+        complaints.add(Error::new_spanned(word, "a service's method cannot have a foreign ABI"));
+    }
+    if let Some(word) = &signature.variadic {
+        complaints.add(Error::new_spanned(word, "a service's method cannot be variadic"));
+    }
+    if !signature.generics.params.is_empty() {
+        complaints.add(Error::new_spanned(
+            &signature.generics,
+            "a service's method cannot be generic: the server must know the types that arrive",
+        ));
+    }
+    if let Some(clause) = &signature.generics.where_clause {
+        complaints.add(Error::new_spanned(clause, "a service's method cannot have a `where` clause"));
+    }
+    if let Some(body) = &function.default {
+        complaints.add(Error::new_spanned(body, "a service's method has no body: the server's program writes it"));
+    }
+}
+
+fn check_receiver(function: &TraitItemFn, complaints: &mut Complaints) {
+    let plain = |receiver: &Receiver| {
+        receiver.mutability.is_none()
+            && receiver.colon_token.is_none()
+            && matches!(&receiver.reference, Some((_, None)))
+    };
+    match function.sig.receiver() {
+        Some(receiver) if plain(receiver) => {}
+        Some(receiver) => complaints.add(Error::new_spanned(
+            receiver,
+            "a service's method takes `&self`: several calls run at once on one value; keep what changes in a Mutex or an atomic",
+        )),
+        None => complaints.add(Error::new_spanned(
+            &function.sig,
+            "a service's method needs `&self` as its first argument",
+        )),
+    }
+}
+
+fn argument(input: &FnArg, complaints: &mut Complaints) -> Option<(Ident, Type)> {
+    let FnArg::Typed(typed) = input else { return None };
+    if let Some(attribute) = typed.attrs.first() {
+        complaints.add(Error::new_spanned(attribute, "arguments of a service's method take no attributes"));
+    }
+    check_type(&typed.ty, complaints);
+    match &*typed.pat {
+        Pat::Ident(name) if name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none() => {
+            Some((name.ident.clone(), (*typed.ty).clone()))
+        }
+        pattern => {
+            complaints
+                .add(Error::new_spanned(pattern, "an argument of a service's method is a plain name, not a pattern"));
+            None
+        }
+    }
+}
+
+fn check_type(subject: &Type, complaints: &mut Complaints) {
+    Owned { complaints }.visit_type(subject);
+}
+
+/// Looks through a type for what cannot travel: borrows, addresses, types that only one end knows.
+struct Owned<'a> {
+    complaints: &'a mut Complaints,
+}
+
+impl<'ast> Visit<'ast> for Owned<'_> {
+    fn visit_type(&mut self, subject: &'ast Type) {
+        let complaint = match subject {
+            Type::Reference(_) => {
+                "arguments and results travel by value, a reference cannot: use an owned type (String for &str, Vec<T> for &[T])"
+            }
+            Type::ImplTrait(_) => "`impl Trait` cannot travel: name the type",
+            Type::TraitObject(_) => "`dyn Trait` cannot travel: name the type",
+            Type::Ptr(_) | Type::BareFn(_) => "an address means nothing at the other end",
+            Type::Infer(_) => "name the type",
+            Type::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Self") => {
+                "`Self` is another type at the other end: name the type"
+            }
+            _ => return visit::visit_type(self, subject),
+        };
+        self.complaints.add(Error::new_spanned(subject, complaint));
+    }
+
+    fn visit_lifetime(&mut self, lifetime: &'ast syn::Lifetime) {
+        if lifetime.ident != "static" {
+            self.complaints.add(Error::new_spanned(lifetime, "arguments and results are owned: they have no lifetime"));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Complaints {
+    all: Option<Error>,
+    count: usize,
+}
+
+impl Complaints {
+    fn add(&mut self, complaint: Error) {
+        self.count += 1;
+        match &mut self.all {
+            Some(all) => all.combine(complaint),
+            None => self.all = Some(complaint),
+        }
+    }
+
+    fn into_result<T>(self, value: T) -> Result<T> {
+        self.all.map_or(Ok(value), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    /// The complaints about a trait, in order.
+    fn complaints(item: &ItemTrait) -> Vec<String> {
+        match methods(item) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.into_iter().map(|one| one.to_string()).collect(),
+        }
+    }
+
+    #[track_caller]
+    fn refuses(item: &ItemTrait, words: &str) {
+        let complaints = complaints(item);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].contains(words), "{complaints:?}");
+    }
+
+    #[test]
+    fn a_plain_interface_is_taken_in_order() {
+        let item: ItemTrait = parse_quote! {
+            pub trait Echo: Sized {
+                /// Says it again.
+                fn echo(&self, text: String) -> String;
+                fn add(&self, a: u64, b: u64) -> Result<u64, String>;
+                fn reset(&self);
+            }
+        };
+        let methods = methods(&item).map_err(|error| error.to_string()).expect("a legal interface");
+        let names: Vec<_> = methods.iter().map(|method| method.name.to_string()).collect();
+        assert_eq!(names, ["echo", "add", "reset"]);
+        assert_eq!(methods[0].attributes.len(), 1);
+        assert_eq!(methods[1].arguments.len(), 2);
+        assert!(methods[2].result.is_none());
+    }
+
+    #[test]
+    fn a_reference_argument_is_refused_wherever_it_hides() {
+        refuses(&parse_quote! { trait S { fn f(&self, text: &str); } }, "by value");
+        refuses(&parse_quote! { trait S { fn f(&self, texts: Vec<Option<&'static str>>); } }, "by value");
+        refuses(&parse_quote! { trait S { fn f(&self) -> &[u8]; } }, "by value");
+        refuses(&parse_quote! { trait S { fn f(&self, text: Cow<'a, str>); } }, "no lifetime");
+    }
+
+    #[test]
+    fn methods_that_are_not_plain_are_refused() {
+        refuses(&parse_quote! { trait S { async fn f(&self); } }, "plain `fn`");
+        refuses(&parse_quote! { trait S { unsafe fn f(&self); } }, "`unsafe`");
+        refuses(&parse_quote! { trait S { extern "C" fn f(&self); } }, "foreign ABI");
+        refuses(&parse_quote! { trait S { fn f<T>(&self, value: T); } }, "generic");
+        refuses(&parse_quote! { trait S { fn f(&self) {} } }, "no body");
+        refuses(&parse_quote! { trait S { #[cfg(unix)] fn f(&self); } }, "number the methods");
+        refuses(&parse_quote! { trait S { fn new(&self); } }, "taken by the client stub");
+    }
+
+    #[test]
+    fn receivers_other_than_a_shared_self_are_refused() {
+        refuses(&parse_quote! { trait S { fn f(); } }, "needs `&self`");
+        refuses(&parse_quote! { trait S { fn f(&mut self); } }, "takes `&self`");
+        refuses(&parse_quote! { trait S { fn f(self); } }, "takes `&self`");
+        refuses(&parse_quote! { trait S { fn f(self: Arc<Self>); } }, "takes `&self`");
+    }
+
+    #[test]
+    fn types_that_only_one_end_knows_are_refused() {
+        refuses(&parse_quote! { trait S { fn f(&self, value: impl Copy); } }, "impl Trait");
+        refuses(&parse_quote! { trait S { fn f(&self, value: Box<dyn Copy>); } }, "dyn Trait");
+        refuses(&parse_quote! { trait S { fn f(&self) -> Self; } }, "`Self`");
+        refuses(&parse_quote! { trait S { fn f(&self, value: *const u8); } }, "address");
+    }
+
+    #[test]
+    fn patterns_and_too_many_arguments_are_refused() {
+        refuses(&parse_quote! { trait S { fn f(&self, (a, b): (u8, u8)); } }, "plain name");
+        refuses(&parse_quote! { trait S { fn f(&self, mut a: u8); } }, "plain name");
+        let seventeen = (0..17).map(|n| quote::format_ident!("a{n}"));
+        refuses(&parse_quote! { trait S { fn f(&self, #(#seventeen: u8),*); } }, "at most 16");
+    }
+
+    #[test]
+    fn traits_that_are_not_plain_are_refused() {
+        refuses(&parse_quote! { trait S<T> { fn f(&self); } }, "generic");
+        refuses(&parse_quote! { unsafe trait S { fn f(&self); } }, "`unsafe`");
+        refuses(&parse_quote! { trait S { type A; } }, "methods only");
+        refuses(&parse_quote! { trait S { const A: u8; } }, "methods only");
+        refuses(&parse_quote! { trait S {} }, "at least one method");
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let item: ItemTrait = parse_quote! { trait S { async fn f(); fn g(&self, text: &str); } };
+        assert_eq!(complaints(&item).len(), 3);
+    }
+}

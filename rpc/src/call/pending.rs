@@ -1,0 +1,134 @@
+//! One call that has been sent, to be waited for in either way.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread;
+
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+
+use super::client::Shared;
+use super::error::{CallError, CallErrorKind, Ran};
+use super::in_flight::{Outcome, Waiter};
+use super::message::CallId;
+
+/// A call that is on its way: await it, or block with [`PendingCall::wait`]. Dropping it gives up the wait, not the
+/// call: the server may run it all the same, and the reply is counted as late.
+///
+/// As a future it needs no particular executor: the client's own thread wakes it.
+#[must_use = "the call has been sent; wait for it, or drop it knowingly"]
+pub struct PendingCall<R> {
+    state: State,
+    result: PhantomData<fn() -> R>,
+}
+
+enum State {
+    Sent { client: Arc<Shared>, call: CallId },
+    Failed(CallError),
+    Over,
+}
+
+impl<R: DeserializeOwned> PendingCall<R> {
+    pub(crate) fn sent(client: Arc<Shared>, call: CallId) -> Self {
+        PendingCall { state: State::Sent { client, call }, result: PhantomData }
+    }
+
+    pub(crate) fn failed(error: CallError) -> Self {
+        PendingCall { state: State::Failed(error), result: PhantomData }
+    }
+
+    /// Blocks until the call is over.
+    ///
+    /// # Errors
+    /// What happened instead of a reply, and whether the method may have run.
+    pub fn wait(mut self) -> Result<R, CallError> {
+        loop {
+            if let Poll::Ready(result) = self.step(Waiter::Thread(thread::current())) {
+                return result;
+            }
+            thread::park();
+        }
+    }
+
+    fn step(&mut self, waiter: Waiter) -> Poll<Result<R, CallError>> {
+        let outcome = match &self.state {
+            State::Sent { client, call } => match client.take(*call, waiter) {
+                Some(outcome) => outcome,
+                None => return Poll::Pending,
+            },
+            State::Failed(error) => Err(error.clone()),
+            State::Over => Err(CallError::new(CallErrorKind::Closed("polled after its end".to_owned()), Ran::Maybe)),
+        };
+        self.state = State::Over;
+        Poll::Ready(finish(outcome))
+    }
+}
+
+/// Turns a reply into what the caller asked for.
+pub(crate) fn finish<R: DeserializeOwned>(outcome: Outcome) -> Result<R, CallError> {
+    let (status, body) = outcome?;
+    let result = match CallError::from_reply(status, &body) {
+        Some(error) => Err(error),
+        None => {
+            codec::decode(&body).map_err(|error| CallError::new(CallErrorKind::BadResult(error.to_string()), Ran::Yes))
+        }
+    };
+    Scratch::put(body);
+    result
+}
+
+impl<R: DeserializeOwned> Future for PendingCall<R> {
+    type Output = Result<R, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.step(Waiter::Task(context.waker().clone()))
+    }
+}
+
+impl<R> Drop for PendingCall<R> {
+    fn drop(&mut self) {
+        if let State::Sent { client, call } = &self.state {
+            client.cancel(*call);
+        }
+    }
+}
+
+impl<R> std::fmt::Debug for PendingCall<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = match &self.state {
+            State::Sent { .. } => "sent",
+            State::Failed(_) => "failed",
+            State::Over => "over",
+        };
+        f.debug_tuple("PendingCall").field(&state).finish()
+    }
+}
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Each thread keeps one buffer from call to call: first it holds the request, then the reply.
+pub(crate) struct Scratch;
+
+impl Scratch {
+    /// Larger buffers are given back to the allocator.
+    const KEPT_BYTES_MAX: usize = 64 << 10;
+
+    pub(crate) fn get() -> Vec<u8> {
+        let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
+        buffer.clear();
+        buffer
+    }
+
+    pub(crate) fn put(buffer: Vec<u8>) {
+        if buffer.capacity() <= Self::KEPT_BYTES_MAX {
+            let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
+        }
+    }
+}
