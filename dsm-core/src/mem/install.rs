@@ -1,10 +1,10 @@
 //! What the program sees of a page: mapping, protecting, discarding, waking.
 
 use super::error::PageError;
-use super::ioctl::{Progress, continue_range, errno_of};
+use super::ioctl::{Progress, continue_range, copy_page, errno_of};
 use super::page::{PAGE_BYTES, PageRange};
 use super::region::Region;
-use super::states::{Access, Exclusive};
+use super::states::{Access, Exclusive, State};
 use nix::errno::Errno;
 use protocol::Page;
 use std::ffi::c_void;
@@ -21,6 +21,26 @@ impl Region {
     /// [`PageError`]; the pages before the one it names are mapped.
     pub fn map(&self, range: impl Into<PageRange>, access: Access) -> Result<(), PageError> {
         self.pieces(range.into())?.try_for_each(|piece| self.map_piece(piece, access))
+    }
+
+    /// Puts a page's worth of bytes into a page that the program view does not map, maps it and wakes the threads that wait
+    /// for it: [`Region::fill`] and [`Region::map`], but one step of the kernel's where the page has no frame yet.
+    ///
+    /// # Errors
+    /// Those of [`Region::fill`] and [`Region::map`].
+    pub fn install(&self, page: Page, bytes: &[u8], access: Access) -> Result<(), PageError> {
+        let length = || PageError::Length { page: page.0, bytes: bytes.len() };
+        let bytes: &[u8; PAGE_BYTES] = bytes.try_into().map_err(|_| length())?;
+        let mut lock = self.states.exclusive(page)?;
+        if lock.state.frame {
+            drop(lock);
+            self.fill(page, bytes)?;
+            return self.map(page, access);
+        }
+        insist(|| copy_page(&self.uffd, self.start_of(page) as usize, bytes, access == Access::Read))
+            .map_err(kernel(page, "UFFDIO_COPY"))?;
+        lock.state = State { frame: true, mapped: Some(access) };
+        Ok(())
     }
 
     /// Lets the program store to a page that it may load from, and wakes the threads that wait to do so.

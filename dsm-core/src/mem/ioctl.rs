@@ -1,6 +1,7 @@
 //! The requests that the `userfaultfd` crate does not make as we need them: the handshake with the features of newer kernels,
-//! and mapping write-protected.
+//! and mapping or copying write-protected.
 
+use super::page::PAGE_BYTES;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use userfaultfd::Uffd;
@@ -50,6 +51,19 @@ pub(super) fn continue_range(uffd: &Uffd, start: usize, bytes: usize, protect: b
         Err(Errno::EEXIST) => Ok(Progress::AlreadyMapped),
         Err(errno) => Err(errno),
     }
+}
+
+/// Makes a fresh frame of a page's bytes and maps it, write-protected or not, in one step; wakes who waits for it. EEXIST when
+/// there is a frame.
+pub(super) fn copy_page(uffd: &Uffd, start: usize, bytes: &[u8; PAGE_BYTES], protect: bool) -> Result<(), Errno> {
+    let mode = if protect { sys::UFFDIO_COPY_MODE_WP } else { 0 };
+    let mut argument =
+        sys::uffdio_copy { dst: start as u64, src: bytes.as_ptr() as u64, len: PAGE_BYTES as u64, mode, copy: 0 };
+    // SAFETY: the argument is the structure that this request reads and writes, and it lives through the call, as does the
+    // page's worth of bytes that it points to. The kernel fills a page that had none, in a range that is registered with
+    // this descriptor, or does nothing.
+    let answer = unsafe { libc::ioctl(uffd.as_raw_fd(), sys::UFFDIO_COPY as libc::Ioctl, &mut argument) };
+    Errno::result(answer).map(drop)
 }
 
 /// The number behind an error of the `userfaultfd` crate, which speaks of another release of `nix`.

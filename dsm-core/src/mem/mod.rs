@@ -7,7 +7,7 @@
 //!
 //! | state | program view | what the runtime may do with the frame |
 //! | --- | --- | --- |
-//! | no frame | load and store fault | [`Region::fill`], [`Region::make_present`] |
+//! | no frame | load and store fault | [`Region::fill`], [`Region::install`], [`Region::make_present`] |
 //! | frame, not mapped | load and store fault | read it, fill it, [`Region::punch`] it |
 //! | mapped for reading | a store faults | read it |
 //! | mapped for writing | nothing faults | atomic operations on single words |
@@ -24,6 +24,7 @@
 
 mod access;
 mod error;
+pub(crate) mod exit;
 mod faults;
 mod frames;
 mod install;

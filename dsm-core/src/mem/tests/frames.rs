@@ -15,6 +15,48 @@ fn a_fresh_frame_and_a_warm_one_both_take_bytes() {
 }
 
 #[test]
+fn bytes_are_installed_in_one_step_whether_the_frame_is_fresh_or_warm() {
+    let Some(region) = region(2) else { return };
+    for (page, access) in [(Page(0), Access::Read), (Page(1), Access::Write)] {
+        for value in [1, 2] {
+            scene(&region, |program| {
+                let at = page.0 * PAGE_BYTES as u64 + 100;
+                let region = &region;
+                let load = program.spawn(move || region.load::<u8>(at));
+                next_fault(region);
+                region.install(page, &page_of_byte(value), access).unwrap();
+                assert_eq!(load.join().unwrap(), value);
+            });
+            assert_eq!(region.mapped(page), Ok(Some(access)));
+            assert_eq!(region.install(page, &page_of_byte(9), access), Err(PageError::Mapped { page: page.0 }));
+            if access == Access::Write {
+                region.store(page.0 * PAGE_BYTES as u64, 3u8);
+                region.downgrade(page).unwrap();
+                assert_eq!(region.with_frame(page, |frame| (frame[0], frame[1])), Ok((3, value)));
+            }
+            assert!(no_fault_waits(&region));
+            region.discard(page).unwrap();
+        }
+    }
+    assert_eq!(region.install(Page(0), &[1], Access::Read), Err(PageError::Length { page: 0, bytes: 1 }));
+    assert_eq!(region.frames(), 2);
+}
+
+#[test]
+fn a_page_installed_for_reading_is_protected_from_its_first_moment() {
+    let Some(region) = region(1) else { return };
+    scene(&region, |program| {
+        let store = program.spawn(|| region.store(0, 1u8));
+        assert_eq!(next_fault(&region).kind, FaultKind::Missing);
+        region.install(Page(0), &page_of_byte(8), Access::Read).unwrap();
+        assert_eq!(next_fault(&region).kind, FaultKind::WriteProtect);
+        assert_eq!(region.with_frame(Page(0), |frame| frame[0]), Ok(8));
+        region.upgrade(Page(0)).unwrap();
+        store.join().unwrap();
+    });
+}
+
+#[test]
 fn making_a_page_present_gives_zeros_and_leaves_what_is_there() {
     let Some(region) = region(3) else { return };
     region.fill(Page(1), &page_of_byte(5)).unwrap();
