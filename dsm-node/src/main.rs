@@ -1,2 +1,39 @@
-//! The program.
-fn main() {}
+//! `dsm-node`: starts the nodes of a job and examines whether this machine can run one.
+
+#![forbid(unsafe_code)]
+
+mod run;
+mod signals;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Distributed shared memory: several processes, one memory.
+#[derive(Parser)]
+#[command(name = "dsm-node", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Run),
+}
+
+fn main() -> ExitCode {
+    let status = match Cli::parse().command {
+        Command::Run(run) => run.execute(),
+    };
+    // Statuses are 0 to 255; anything else could only be read as a failure.
+    ExitCode::from(u8::try_from(status).unwrap_or(1))
+}
+
+/// Prints one of this program's own errors.
+fn complain(error: impl std::fmt::Display) {
+    use std::io::Write;
+    // With the standard error gone there is nobody left to tell; the exit status still does.
+    let _ = writeln!(std::io::stderr(), "dsm-node: {error}");
+}
