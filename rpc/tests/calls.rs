@@ -1,0 +1,199 @@
+//! What a caller sees of a healthy server.
+
+mod common;
+
+use std::thread;
+use std::time::Duration;
+
+use common::*;
+use rpc::{Bytes, CallErrorKind, Client, ClientConfig, MethodId, Ran, ServiceId};
+
+#[test]
+fn arguments_and_results_of_all_shapes_travel() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = lab(&server);
+        assert_eq!(lab.echo("grüße".to_owned()).unwrap(), "grüße");
+        assert_eq!(lab.echo(String::new()).unwrap(), "");
+        assert_eq!(lab.grow(Shape::Circle { radius: 2.0 }, Some(1.5)).unwrap(), Shape::Circle { radius: 3.0 });
+        let named = Shape::Named([("a".to_owned(), vec![-1, 2]), (String::new(), vec![])].into());
+        assert_eq!(lab.grow(named.clone(), None).unwrap(), named);
+        assert_eq!(lab.increment().unwrap(), 1);
+        assert_eq!(lab.increment().unwrap(), 2);
+    });
+}
+
+#[test]
+fn a_methods_own_error_is_a_result() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = lab(&server);
+        assert_eq!(lab.divide(6, 3).unwrap(), Ok(2));
+        assert_eq!(lab.divide(6, 0).unwrap(), Err("6 by nothing".to_owned()));
+    });
+}
+
+#[test]
+fn many_threads_share_one_client() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = lab(&server);
+        thread::scope(|scope| {
+            for number in 0..16 {
+                let lab = lab.clone();
+                scope.spawn(move || {
+                    for turn in 0..100 {
+                        let text = format!("{number}/{turn}");
+                        assert_eq!(lab.echo(text.clone()).unwrap(), text);
+                    }
+                });
+            }
+        });
+        let counters = lab.client().counters();
+        assert_eq!((counters.calls, counters.in_flight, counters.late_replies), (1_600, 0, 0));
+    });
+}
+
+#[test]
+fn many_calls_of_one_thread_run_at_once() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder.pool(8));
+        let client = client(&server);
+        let calls: Vec<rpc::PendingCall<u32>> =
+            (0..8u32).map(|number| client.start(LabClient::ID, MethodId(4), &(number,))).collect();
+        bench.wait_inside(8);
+        bench.open_gate();
+        for (number, call) in (0..).zip(calls) {
+            assert_eq!(call.wait(), Ok(number));
+        }
+    });
+}
+
+#[test]
+fn megabytes_travel_both_ways() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = lab(&server);
+        let bytes: Vec<u8> = (0..8u32 << 20).map(|place| (place * 7 / 3) as u8).collect();
+        let mut reversed = bytes.clone();
+        reversed.reverse();
+        assert!(lab.reverse(Bytes(bytes)).unwrap() == Bytes(reversed));
+    });
+}
+
+#[test]
+fn several_callers_move_megabytes_at_once() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = lab(&server);
+        thread::scope(|scope| {
+            for number in 0..6u8 {
+                let lab = lab.clone();
+                scope.spawn(move || {
+                    let bytes = Bytes(vec![number; 3 << 20]);
+                    assert!(lab.reverse(bytes.clone()).unwrap() == bytes);
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn what_is_larger_than_a_message_is_refused_at_either_end() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = lab(&server);
+        let error = lab.reverse(Bytes(vec![0; 17 << 20])).unwrap_err();
+        assert!(matches!(error.kind, CallErrorKind::TooLarge { .. }), "{error}");
+        assert_eq!(error.ran, Ran::No);
+        let error = lab.zeros(17 << 20).unwrap_err();
+        assert!(matches!(error.kind, CallErrorKind::BadResult(_)), "{error}");
+        assert_eq!(error.ran, Ran::Yes);
+        assert_eq!(lab.echo("still here".to_owned()).unwrap(), "still here");
+    });
+}
+
+#[test]
+fn what_the_server_does_not_know_is_an_error_and_does_not_run() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder);
+        let client = client(&server);
+        let error = client.call::<_, ()>(ServiceId::of("Nobody"), MethodId(0), &()).unwrap_err();
+        assert_eq!((error.kind, error.ran), (CallErrorKind::UnknownService, Ran::No));
+        let error = client.call::<_, ()>(LabClient::ID, MethodId(99), &()).unwrap_err();
+        assert_eq!((error.kind, error.ran), (CallErrorKind::UnknownMethod, Ran::No));
+        // `increment` takes nothing.
+        let error = client.call::<_, u64>(LabClient::ID, MethodId(3), &(1u8,)).unwrap_err();
+        assert!(matches!(error.kind, CallErrorKind::BadArguments(_)), "{error}");
+        assert_eq!(error.ran, Ran::No);
+        assert_eq!(bench.increments.load(std::sync::atomic::Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn a_result_of_another_type_is_an_error_of_a_call_that_ran() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let error = client(&server).call::<_, String>(LabClient::ID, MethodId(3), &()).unwrap_err();
+        assert!(matches!(error.kind, CallErrorKind::BadResult(_)), "{error}");
+        assert_eq!(error.ran, Ran::Yes);
+    });
+}
+
+#[test]
+fn a_handler_that_panics_fails_its_call_only() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder.pool(1));
+        let lab = lab(&server);
+        for _ in 0..3 {
+            let error = lab.fail("out of ink".to_owned()).unwrap_err();
+            assert_eq!((error.kind, error.ran), (CallErrorKind::Panicked("out of ink".to_owned()), Ran::Yes));
+        }
+        assert_eq!(lab.echo("next".to_owned()).unwrap(), "next");
+        assert_eq!(server.counters().panics, 3);
+    });
+}
+
+#[test]
+fn a_call_that_takes_too_long_may_have_run_and_its_reply_is_counted_as_late() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder);
+        let lab = lab(&server);
+        let hasty = LabClient::new(lab.client().with_timeout(Duration::from_millis(30)));
+        let error = hasty.hold(1).unwrap_err();
+        assert_eq!((error.kind, error.ran), (CallErrorKind::Timeout(Duration::from_millis(30)), Ran::Maybe));
+        bench.wait_inside(1);
+        bench.open_gate();
+        until("the late reply is counted", || lab.client().counters().late_replies == 1);
+        assert_eq!(lab.echo("fresh".to_owned()).unwrap(), "fresh");
+    });
+}
+
+#[test]
+fn a_client_has_a_limit_of_calls_in_flight() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder);
+        let config = ClientConfig { in_flight_max: 1, ..ClientConfig::default() };
+        let client = Client::connect(server.local_addr(), config).unwrap();
+        let held: rpc::PendingCall<u32> = client.start(LabClient::ID, MethodId(4), &(5u32,));
+        let error = LabClient::new(client.clone()).echo(String::new()).unwrap_err();
+        assert_eq!((error.kind, error.ran), (CallErrorKind::TooManyCalls { limit: 1 }, Ran::No));
+        bench.open_gate();
+        assert_eq!(held.wait(), Ok(5));
+        assert_eq!(LabClient::new(client).echo("room".to_owned()).unwrap(), "room");
+    });
+}
+
+#[test]
+fn calls_to_nobody_did_not_run() {
+    guarded(|| {
+        // Bound and never read: nothing answers there, and nothing refuses either.
+        let mute = std::net::UdpSocket::bind(loopback()).unwrap();
+        let mut config = ClientConfig::default();
+        config.driver.transport.connect_timeout = Duration::from_millis(100);
+        let client = Client::connect(mute.local_addr().unwrap(), config).unwrap();
+        let error = LabClient::new(client).increment().unwrap_err();
+        assert!(matches!(error.kind, CallErrorKind::PeerLost { .. }), "{error}");
+        assert_eq!(error.ran, Ran::No);
+    });
+}

@@ -1,0 +1,154 @@
+//! A service to be called in every way, and what the tests share.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::time::Duration;
+
+use rpc::{Bytes, Client, ClientConfig, Server, ServerBuilder, ServerHandle};
+use serde::{Deserialize, Serialize};
+
+/// No healthy test takes nearly this long.
+const HANG: Duration = Duration::from_secs(120);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Shape {
+    Point,
+    Circle { radius: f64 },
+    Named(BTreeMap<String, Vec<i16>>),
+}
+
+#[rpc::service]
+pub trait Lab {
+    /// Gives the text back.
+    fn echo(&self, text: String) -> String;
+    fn divide(&self, a: u64, b: u64) -> Result<u64, String>;
+    fn grow(&self, shape: Shape, by: Option<f64>) -> Shape;
+    /// Not idempotent: how often it has been called, this time included.
+    fn increment(&self) -> u64;
+    /// Returns when the gate is opened.
+    fn hold(&self, number: u32) -> u32;
+    fn fail(&self, words: String);
+    fn reverse(&self, bytes: Bytes) -> Bytes;
+    fn zeros(&self, count: u64) -> Bytes;
+}
+
+#[derive(Default)]
+pub struct Bench {
+    pub increments: AtomicU64,
+    gate: Mutex<Gate>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Gate {
+    open: bool,
+    inside: u32,
+}
+
+impl Bench {
+    pub fn open_gate(&self) {
+        self.gate.lock().unwrap().open = true;
+        self.changed.notify_all();
+    }
+
+    /// Blocks until so many handlers wait at the gate.
+    pub fn wait_inside(&self, count: u32) {
+        let gate = self.gate.lock().unwrap();
+        let (_gate, result) = self.changed.wait_timeout_while(gate, HANG, |gate| gate.inside < count).unwrap();
+        assert!(!result.timed_out(), "nobody came to the gate");
+    }
+}
+
+impl Lab for Bench {
+    fn echo(&self, text: String) -> String {
+        text
+    }
+
+    fn divide(&self, a: u64, b: u64) -> Result<u64, String> {
+        a.checked_div(b).ok_or_else(|| format!("{a} by nothing"))
+    }
+
+    fn grow(&self, shape: Shape, by: Option<f64>) -> Shape {
+        match (shape, by) {
+            (Shape::Circle { radius }, Some(by)) => Shape::Circle { radius: radius * by },
+            (shape, _) => shape,
+        }
+    }
+
+    fn increment(&self) -> u64 {
+        self.increments.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn hold(&self, number: u32) -> u32 {
+        let mut gate = self.gate.lock().unwrap();
+        gate.inside += 1;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(gate, |gate| !gate.open).unwrap());
+        number
+    }
+
+    fn fail(&self, words: String) {
+        panic!("{words}");
+    }
+
+    fn reverse(&self, mut bytes: Bytes) -> Bytes {
+        bytes.0.reverse();
+        bytes
+    }
+
+    fn zeros(&self, count: u64) -> Bytes {
+        Bytes(vec![0; count as usize])
+    }
+}
+
+pub fn loopback() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+/// A server of a new bench at any free port.
+pub fn serve(change: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (ServerHandle, Arc<Bench>) {
+    serve_at(loopback(), change)
+}
+
+pub fn serve_at(addr: SocketAddr, change: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (ServerHandle, Arc<Bench>) {
+    let bench = Arc::new(Bench::default());
+    let builder = Server::builder().bind(addr).unwrap().pool(4).serve(LabServer::shared(Arc::clone(&bench)));
+    (change(builder).start().unwrap(), bench)
+}
+
+pub fn client(server: &ServerHandle) -> Client {
+    Client::connect(server.local_addr(), ClientConfig::default()).unwrap()
+}
+
+pub fn lab(server: &ServerHandle) -> LabClient {
+    LabClient::new(client(server))
+}
+
+/// Looks again and again until it is so.
+#[track_caller]
+pub fn until(what: &str, so: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !so() {
+        assert!(start.elapsed() < HANG, "never happened: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Runs the test; one that hangs fails instead.
+#[track_caller]
+pub fn guarded(test: impl FnOnce() + Send + 'static) {
+    let (done, finished) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    if finished.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
+        panic!("the test hangs");
+    }
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}

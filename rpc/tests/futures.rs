@@ -1,0 +1,103 @@
+//! Calls as futures: under tokio, and under an executor of a few lines.
+
+mod common;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use common::*;
+use rpc::{CallErrorKind, Ran};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[test]
+fn tasks_of_tokio_share_one_client() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = LabAsyncClient::new(client(&server));
+        runtime().block_on(async {
+            let tasks: Vec<_> = (0..50u64)
+                .map(|number| {
+                    let lab = lab.clone();
+                    tokio::spawn(async move { (number, lab.divide(number * 3, 3).await) })
+                })
+                .collect();
+            for task in tasks {
+                let (number, answer) = task.await.unwrap();
+                assert_eq!(answer.unwrap(), Ok(number));
+            }
+        });
+    });
+}
+
+#[test]
+fn futures_need_no_particular_executor() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = LabAsyncClient::new(client(&server));
+        assert_eq!(block_on(lab.echo("by hand".to_owned())).unwrap(), "by hand");
+    });
+}
+
+#[test]
+fn a_deadline_needs_no_timer_of_the_executor() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder);
+        let lab = LabAsyncClient::new(client(&server).with_timeout(Duration::from_millis(30)));
+        let error = block_on(lab.hold(1)).unwrap_err();
+        assert_eq!((error.kind, error.ran), (CallErrorKind::Timeout(Duration::from_millis(30)), Ran::Maybe));
+        bench.open_gate();
+    });
+}
+
+#[test]
+fn dropping_a_future_gives_up_the_wait_and_the_late_reply_is_counted() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder);
+        let lab = LabAsyncClient::new(client(&server));
+        runtime().block_on(async {
+            let held = tokio::time::timeout(Duration::from_millis(30), lab.hold(1)).await;
+            assert!(held.is_err());
+        });
+        assert_eq!(lab.client().counters().in_flight, 0);
+        bench.wait_inside(1);
+        bench.open_gate();
+        until("the late reply is counted", || lab.client().counters().late_replies == 1);
+        assert_eq!(block_on(lab.increment()).unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_future_that_was_never_polled_sends_nothing() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = LabAsyncClient::new(client(&server));
+        drop(lab.increment());
+        assert_eq!(lab.client().counters().calls, 0);
+    });
+}
