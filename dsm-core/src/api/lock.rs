@@ -1,0 +1,48 @@
+//! Locks across nodes.
+
+use std::time::Instant;
+
+use protocol::LockId;
+
+use super::Dsm;
+use crate::engine::Signal;
+use crate::error::Error;
+
+/// A held lock; dropping it releases the lock.
+#[must_use = "the lock is released when the guard is dropped"]
+pub struct LockGuard<'d> {
+    dsm: &'d Dsm,
+    id: u64,
+}
+
+impl Drop for LockGuard<'_> {
+    fn drop(&mut self) {
+        // We hold it: acquiring made the guard, and nothing else releases.
+        let _ = self.dsm.release_lock(self.id);
+    }
+}
+
+impl Dsm {
+    /// Waits for lock `id` and takes it. Any number is a lock; at most one thread of the whole job holds it. What the last holder
+    /// stored is seen by the next.
+    pub fn lock(&self, id: u64) -> LockGuard<'_> {
+        self.acquire_lock(id);
+        LockGuard { dsm: self, id }
+    }
+
+    /// Takes lock `id` without a guard.
+    pub(super) fn acquire_lock(&self, id: u64) {
+        let (start, signal) = (Instant::now(), Signal::new());
+        self.shared.enter(|engine| engine.acquire(LockId(id), signal.clone()));
+        self.shared.wait(&signal);
+        self.shared.enter(|engine| {
+            engine.account(|stats| &mut stats.lock_wait, start.elapsed());
+            Ok(())
+        });
+    }
+
+    /// Releases lock `id`, which a thread of this node holds.
+    pub(super) fn release_lock(&self, id: u64) -> Result<(), Error> {
+        if self.shared.enter(|engine| engine.release(LockId(id))) { Ok(()) } else { Err(Error::NotHeld(id)) }
+    }
+}

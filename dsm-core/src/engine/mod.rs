@@ -1,0 +1,213 @@
+//! The engine: carries faults, messages and requests of the program to the protocols, and their effects to memory and network.
+//!
+//! One engine serves a node. Its thread ([`thread`]) sleeps until there is a fault, a datagram or a timer; program threads that
+//! ask for a lock, a barrier or an atomic operation enter the engine themselves, under its mutex, and may drive it while they
+//! wait. Nothing in here touches the program's view of the region, and nothing in here takes a lock that the program could
+//! hold while it faults.
+
+mod atomics;
+mod fatal;
+mod holds;
+mod pages;
+mod peers;
+mod stats;
+mod sync;
+mod thread;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use protocol::barrier::Barrier;
+use protocol::locks::Locks;
+use protocol::sequential::{Effect, Pages};
+use protocol::{Message, NodeId, Page};
+use rpc::driver::{Driver, Inbox, Incoming};
+use rpc::time::Time;
+use rpc::transport::{Channel, LostReason, Peer};
+
+use crate::launch::rendezvous::RosterEntry;
+use crate::mem::{Fault, FaultReader, Region};
+use atomics::Atomics;
+use holds::Holds;
+use peers::Peers;
+use waiters::Waiters;
+
+pub(crate) use fatal::{Fatal, Purpose};
+pub use stats::Stats;
+pub(crate) use thread::Shared;
+pub(crate) use waiters::Signal;
+
+/// How long a peer may be silent before it counts as dead. With a ping every half second, every other node has noticed a death
+/// well within 5 seconds.
+pub(crate) const DEAD_AFTER: Duration = Duration::from_millis(3500);
+
+/// How many faults are taken from the kernel at a time.
+const FAULT_BATCH: usize = 32;
+
+/// Everything that the protocols of one node need to act.
+pub(crate) struct Engine {
+    me: NodeId,
+    driver: Driver,
+    inbox: Inbox,
+    region: &'static Region,
+    faults: FaultReader,
+    fault_batch: Vec<Fault>,
+    peers: Peers,
+    pages: Pages,
+    page_effects: Vec<Effect>,
+    locks: Locks,
+    barrier: Barrier,
+    barrier_waiter: Option<Arc<Signal>>,
+    atomics: Atomics,
+    waiters: Waiters,
+    holds: Holds,
+    /// Faults that have not been resolved, and when their event came.
+    waiting_faults: Vec<(Page, Time)>,
+    encoded: Vec<u8>,
+    stats: Stats,
+    /// The last barrier of the job is passed: nodes leave, and their silence means nothing any more.
+    leaving: bool,
+}
+
+impl Engine {
+    /// The engine of node `me`, with sessions opening to every other node of `roster`.
+    pub(crate) fn new(
+        me: NodeId,
+        driver: Driver,
+        region: &'static Region,
+        roster: Vec<RosterEntry>,
+    ) -> Result<Engine, Fatal> {
+        let nodes = roster.len();
+        let mut engine = Engine {
+            me,
+            driver,
+            inbox: Inbox::new(),
+            region,
+            faults: FaultReader::new(FAULT_BATCH),
+            fault_batch: Vec::new(),
+            peers: Peers::new(roster),
+            pages: Pages::new(me, nodes),
+            page_effects: Vec::new(),
+            locks: Locks::new(me, nodes),
+            barrier: Barrier::new(me, nodes),
+            barrier_waiter: None,
+            atomics: Atomics::default(),
+            waiters: Waiters::default(),
+            holds: Holds::default(),
+            waiting_faults: Vec::new(),
+            encoded: Vec::new(),
+            stats: Stats::default(),
+            leaving: false,
+        };
+        for (node, addr) in engine.peers.others(me) {
+            let peer = engine.driver.connect(addr).map_err(|error| Fatal::Send { node, error })?;
+            engine.peers.bind(node, peer);
+        }
+        engine.driver.flush();
+        Ok(engine)
+    }
+
+    /// Does everything that can be done now, without waiting. Says whether there was anything.
+    pub(crate) fn turn(&mut self) -> Result<bool, Fatal> {
+        let faults = self.read_faults()?;
+        let datagrams = self.receive()?;
+        self.expire_holds()?;
+        self.driver.flush();
+        Ok(faults || datagrams)
+    }
+
+    /// When [`Engine::turn`] has something to do even though nothing comes.
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        let hold = if self.pages.has_deferred() { self.holds.next() } else { None };
+        [hold, self.driver.next_timeout()].into_iter().flatten().min()
+    }
+
+    /// This node's totals.
+    pub(crate) fn stats(&self) -> Stats {
+        let counters = self.driver.counters();
+        Stats {
+            messages_sent: counters.messages_sent,
+            messages_received: counters.messages_delivered,
+            bytes_sent: counters.bytes_sent,
+            bytes_received: counters.bytes_received,
+            datagrams_sent: counters.datagrams_sent,
+            retransmissions: counters.retransmissions,
+            ..self.stats
+        }
+    }
+
+    /// Pages allocated so far by collective allocations.
+    pub(crate) fn pages_allocated(&self) -> u64 {
+        self.pages.homes().end().0
+    }
+
+    /// Allocates `pages` pages; every node does the same.
+    pub(crate) fn extend(&mut self, pages: u64, placement: protocol::Placement) -> Page {
+        self.pages.extend(pages, placement)
+    }
+
+    /// Puts the time that a thread waited on its account.
+    pub(crate) fn account(&mut self, account: fn(&mut Stats) -> &mut Duration, waited: Duration) {
+        *account(&mut self.stats) += waited;
+    }
+
+    fn receive(&mut self) -> Result<bool, Fatal> {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let datagrams = self.driver.receive(&mut inbox)?;
+        let mut result = Ok(());
+        for incoming in inbox.drain() {
+            result = self.incoming(incoming);
+            if result.is_err() {
+                break;
+            }
+        }
+        self.inbox = inbox;
+        result.map(|()| datagrams > 0)
+    }
+
+    fn incoming(&mut self, incoming: Incoming<'_>) -> Result<(), Fatal> {
+        match incoming {
+            Incoming::Up { .. } => Ok(()),
+            Incoming::Lost { peer, reason, .. } => self.lost(peer, reason),
+            Incoming::Message { peer, channel: Channel::MEMORY, body } => self.message(peer, body),
+            Incoming::Message { .. } => Ok(()),
+        }
+    }
+
+    fn lost(&mut self, peer: Peer, reason: LostReason) -> Result<(), Fatal> {
+        let Some(node) = self.peers.node(peer) else { return Ok(()) };
+        match self.peers.entry(node) {
+            Some(entry) if !self.leaving => Err(Fatal::PeerLost { node, pid: entry.pid, addr: entry.addr, reason }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A message from `peer`. What does not make sense is ignored: an honest node never sends it.
+    fn message(&mut self, peer: Peer, body: &[u8]) -> Result<(), Fatal> {
+        let Some(from) = self.peers.node(peer) else { return Ok(()) };
+        let Ok((message, rest)) = Message::decode(body) else { return Ok(()) };
+        match message {
+            Message::Page(message) => self.page_message(from, message, rest),
+            Message::Lock(message) => self.lock_message(from, &message),
+            Message::Barrier(message) => self.barrier_message(&message),
+            Message::Atomic(message) => self.atomic_message(from, &message),
+        }
+    }
+
+    fn send(&mut self, to: NodeId, message: &Message) -> Result<(), Fatal> {
+        let Some(peer) = self.peers.peer(to) else { return Ok(()) };
+        self.encoded.clear();
+        message.encode(&mut self.encoded);
+        self.driver
+            .send(peer, Channel::MEMORY, &[&self.encoded])
+            .or_else(|error| if self.leaving { Ok(()) } else { Err(Fatal::Send { node: to, error }) })
+    }
+}
+
+impl From<Errno> for Fatal {
+    fn from(errno: Errno) -> Fatal {
+        Fatal::Poll(errno)
+    }
+}

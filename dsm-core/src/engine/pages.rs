@@ -1,0 +1,138 @@
+//! Faults in, page protocol, memory and messages out.
+
+use protocol::message::{Access, PageMessage};
+use protocol::sequential::{Effect, Unallocated};
+use protocol::{Message, NodeId, Page};
+use rpc::transport::Channel;
+
+use super::{Engine, Fatal};
+use crate::mem::{self, FaultKind, PAGE_BYTES, PageRange};
+
+/// Where the bytes of a page message stand, and who sent them.
+#[derive(Clone, Copy)]
+struct Received<'a> {
+    from: NodeId,
+    bytes: &'a [u8],
+}
+
+impl Engine {
+    /// Takes the faults that the kernel has for us.
+    pub(super) fn read_faults(&mut self) -> Result<bool, Fatal> {
+        let mut batch = std::mem::take(&mut self.fault_batch);
+        batch.clear();
+        self.faults.read(self.region, &mut batch)?;
+        for fault in &batch {
+            let access = if fault.write { Access::Write } else { Access::Read };
+            *match (fault.kind, access) {
+                (FaultKind::WriteProtect, _) => &mut self.stats.upgrade_faults,
+                (_, Access::Write) => &mut self.stats.write_faults,
+                (_, Access::Read) => &mut self.stats.read_faults,
+            } += 1;
+            self.waiting_faults.push((fault.page, self.driver.now()));
+            self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
+        }
+        let any = !batch.is_empty();
+        self.fault_batch = batch;
+        Ok(any)
+    }
+
+    /// A thread of the program, or an atomic operation, needs `access` to `page`.
+    pub(super) fn need(&mut self, page: Page, access: Access) -> Result<Result<(), Fatal>, Unallocated> {
+        let mut effects = std::mem::take(&mut self.page_effects);
+        self.pages.fault(page, access, &mut effects)?;
+        Ok(self.carry_out(effects, None))
+    }
+
+    pub(super) fn page_message(&mut self, from: NodeId, message: PageMessage, bytes: &[u8]) -> Result<(), Fatal> {
+        let mut effects = std::mem::take(&mut self.page_effects);
+        self.pages.receive(from, message, &mut effects);
+        self.carry_out(effects, Some(Received { from, bytes }))
+    }
+
+    pub(super) fn expire_holds(&mut self) -> Result<(), Fatal> {
+        if self.holds.next().is_none() {
+            return Ok(());
+        }
+        let now = self.driver.now();
+        while let Some((page, epoch)) = self.holds.pop_expired(now) {
+            let mut effects = std::mem::take(&mut self.page_effects);
+            self.pages.hold_expired(page, epoch, &mut effects);
+            self.carry_out(effects, None)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, mut effects: Vec<Effect>, received: Option<Received<'_>>) -> Result<(), Fatal> {
+        for effect in effects.drain(..) {
+            self.effect(effect, received)?;
+        }
+        self.page_effects = effects;
+        Ok(())
+    }
+
+    fn effect(&mut self, effect: Effect, received: Option<Received<'_>>) -> Result<(), Fatal> {
+        match effect {
+            Effect::Send { to, message } if message.carries_bytes() => return self.send_page(to, message),
+            Effect::Send { to, message } => return self.send(to, &Message::Page(message)),
+            Effect::Fill { page } => return self.fill(page, received),
+            Effect::Zero { page } => {
+                self.stats.pages_zeroed += 1;
+                self.region.make_present(page)?;
+            }
+            Effect::Map { page, access } => {
+                let access = match access {
+                    Access::Read => mem::Access::Read,
+                    Access::Write => mem::Access::Write,
+                };
+                self.region.map(PageRange::from(page), access)?;
+                return self.installed(page);
+            }
+            Effect::Upgrade { page } => {
+                self.region.upgrade(page)?;
+                return self.installed(page);
+            }
+            Effect::Protect { page } => self.region.downgrade(page)?,
+            Effect::Discard { page } => {
+                self.stats.invalidations += 1;
+                self.region.discard(PageRange::from(page))?;
+            }
+            Effect::Hold { page, epoch } => self.holds.start(self.driver.now(), page, epoch),
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, page: Page, received: Option<Received<'_>>) -> Result<(), Fatal> {
+        let Some(Received { from, bytes }) = received else { return Err(Fatal::NoBytes { node: self.me, page }) };
+        if bytes.len() != PAGE_BYTES {
+            return Err(Fatal::NoBytes { node: from, page });
+        }
+        self.stats.pages_received += 1;
+        Ok(self.region.fill(page, bytes)?)
+    }
+
+    fn send_page(&mut self, to: NodeId, message: PageMessage) -> Result<(), Fatal> {
+        let Some(peer) = self.peers.peer(to) else { return Ok(()) };
+        self.stats.pages_sent += 1;
+        self.encoded.clear();
+        Message::Page(message).encode(&mut self.encoded);
+        let (driver, header) = (&mut self.driver, &self.encoded);
+        self.region
+            .with_frame(message.page(), |frame| driver.send(peer, Channel::MEMORY, &[header, frame]))?
+            .map_err(|error| Fatal::Send { node: to, error })
+    }
+
+    /// The page is mapped: whoever waited for it goes on.
+    fn installed(&mut self, page: Page) -> Result<(), Fatal> {
+        if !self.waiting_faults.is_empty() {
+            let now = self.driver.now();
+            let waited = &mut self.stats.fault_wait;
+            self.waiting_faults.retain(|&(waiting, since)| {
+                if waiting == page {
+                    *waited += now - since;
+                }
+                waiting != page
+            });
+        }
+        self.perform_atomics(page)
+    }
+}

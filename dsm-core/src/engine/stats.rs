@@ -1,0 +1,40 @@
+//! What a node has done since it joined.
+
+use std::time::Duration;
+
+/// Totals of one node. Bytes and datagrams are those of the node's socket, headers included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Faults of loads.
+    pub read_faults: u64,
+    /// Faults of stores to pages that were not here.
+    pub write_faults: u64,
+    /// Faults of stores to pages that were here for reading.
+    pub upgrade_faults: u64,
+    /// Pages whose bytes came from another node.
+    pub pages_received: u64,
+    /// Pages whose bytes went to another node.
+    pub pages_sent: u64,
+    /// Pages that nobody had written, made here.
+    pub pages_zeroed: u64,
+    /// Copies that this node gave up because another wrote.
+    pub invalidations: u64,
+    /// Messages to other nodes.
+    pub messages_sent: u64,
+    /// Messages from other nodes.
+    pub messages_received: u64,
+    /// Bytes put on the network.
+    pub bytes_sent: u64,
+    /// Bytes taken from the network.
+    pub bytes_received: u64,
+    /// Datagrams put on the network.
+    pub datagrams_sent: u64,
+    /// Pieces of messages that had to be sent again.
+    pub retransmissions: u64,
+    /// Time from the fault's event to its resolution, summed over faults.
+    pub fault_wait: Duration,
+    /// Time that threads waited for locks.
+    pub lock_wait: Duration,
+    /// Time that threads waited at barriers, allocations included.
+    pub barrier_wait: Duration,
+}
