@@ -73,13 +73,9 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     }
 }
 
-/// Compiles only for types that can be decoded; the stubs use it to place the compiler's complaint.
+/// Compiles only for types that can be encoded and decoded; the stubs use it to place the compiler's complaint.
 #[doc(hidden)]
-pub const fn decodable<T: DeserializeOwned>() {}
-
-/// Compiles only for types that can be encoded; the stubs use it to place the compiler's complaint.
-#[doc(hidden)]
-pub const fn encodable<T: Serialize>() {}
+pub const fn travels<T: Serialize + DeserializeOwned>() {}
 
 /// A byte string that is copied whole; serde handles a `Vec<u8>` element by element, which is several times slower.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

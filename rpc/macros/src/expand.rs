@@ -1,6 +1,6 @@
 //! The text of the stubs.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, ItemTrait, Result, Type, parse_quote};
@@ -88,25 +88,27 @@ fn dispatch_arm(item: &ItemTrait, number: u16, method: &Method) -> TokenStream {
     let (interface, name) = (&item.ident, &method.name);
     let types = method.arguments.iter().map(|(_, of)| of);
     let bindings: Vec<_> = (0..method.arguments.len()).map(|place| format_ident!("argument{place}")).collect();
-    let decode = spanned_at_types(method.arguments.iter().map(|(_, of)| of), "decodable");
     let result = result_type(method);
-    let encode = spanned_at_types([&result], "encodable");
+    let checks = method.arguments.iter().map(|(_, of)| of).chain([&result]).map(|of| {
+        let place = placed_at(of.span());
+        quote_spanned! { place => ::rpc::codec::travels::<#of>(); }
+    });
+    let place = placed_at(name.span());
+    let decode = quote_spanned! { place => ::rpc::codec::decode(arguments).map_err(::rpc::Refusal::bad_arguments)? };
+    let encode = quote_spanned! { place => ::rpc::codec::encode(&result, reply).map_err(::rpc::Refusal::bad_result) };
     quote! {
         #number => {
-            #decode
-            #encode
-            let (#(#bindings,)*): (#(#types,)*) = ::rpc::codec::decode(arguments).map_err(::rpc::Refusal::bad_arguments)?;
+            #(#checks)*
+            let (#(#bindings,)*): (#(#types,)*) = #decode;
             let result: #result = <T as #interface>::#name(&self.service, #(#bindings),*);
-            ::rpc::codec::encode(&result, reply).map_err(::rpc::Refusal::bad_result)
+            #encode
         }
     }
 }
 
-/// Makes the compiler's "does not implement" point at the type in the user's trait.
-fn spanned_at_types<'a>(types: impl IntoIterator<Item = &'a Type>, check: &str) -> TokenStream {
-    let check = format_ident!("{check}");
-    let checks = types.into_iter().map(|of| quote_spanned! { of.span() => ::rpc::codec::#check::<#of>(); });
-    quote! { #(#checks)* }
+/// Generated code whose errors ("does not implement") show the user's words instead of the attribute.
+fn placed_at(words: Span) -> Span {
+    Span::call_site().located_at(words)
 }
 
 fn result_type(method: &Method) -> Type {
@@ -160,11 +162,14 @@ fn client_method(item: &ItemTrait, number: u16, method: &Method, flavour: Flavou
     let names: Vec<_> = method.arguments.iter().map(|(name, _)| name).collect();
     let types = method.arguments.iter().map(|(_, of)| of);
     let result = result_type(method);
-    let target = quote! { Self::ID, ::rpc::MethodId(#number), &(#(&#names,)*) };
+    let place = placed_at(name.span());
+    let target = quote_spanned! { place => Self::ID, ::rpc::MethodId(#number), &(#(&#names,)*) };
     let (asyncness, call) = match flavour {
-        Flavour::Blocking => (quote!(), quote! { self.client.call(#target) }),
+        Flavour::Blocking => (quote!(), quote_spanned! { place => self.client.call(#target) }),
         // Two statements: the borrows of the arguments end before the wait, so the future is Send without asking for Sync.
-        Flavour::Async => (quote!(async), quote! { let call = self.client.start(#target); call.await }),
+        Flavour::Async => {
+            (quote!(async), quote_spanned! { place => let call = self.client.start(#target); call.await })
+        }
     };
     quote! {
         #(#attributes)*

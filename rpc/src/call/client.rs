@@ -166,13 +166,17 @@ impl Shared {
         let mut core = self.endpoint.lock();
         let Core { driver, role, .. } = &mut *core;
         let call = role.table.reserve()?;
-        let peer = role.send(driver, &message::request_header(call, service, method), &buffer)?;
-        let now = driver.now();
-        role.table.begin(call, peer, now, timeout, waiter, buffer);
-        role.counters.calls += 1;
+        let sent = role.send(driver, &message::request_header(call, service, method), &buffer);
+        let begun = sent.map(|peer| {
+            let now = driver.now();
+            role.table.begin(call, peer, now, timeout, waiter, buffer);
+            role.counters.calls += 1;
+            call
+        });
+        // Even a call that was not taken may have begun to open the session.
         driver.flush();
         self.endpoint.rearm(&mut core);
-        Ok(call)
+        begun
     }
 
     /// The outcome if there is one; otherwise `waiter` will be woken.
@@ -249,11 +253,10 @@ impl Caller {
 impl Role for Caller {
     fn incoming(&mut self, _driver: &mut Driver, incoming: Incoming<'_>) {
         match incoming {
-            Incoming::Up { peer, .. } => {
-                if let Some(session) = self.session.as_mut().filter(|session| session.peer == peer) {
-                    session.up = true;
-                }
-            }
+            // Perhaps one that this side did not ask for: a server that restarted may open the next session itself.
+            Incoming::Up { peer, addr, .. } if addr == self.server => self.session = Some(Session { peer, up: true }),
+            // Somebody else, who found this port: it gets no calls, and no answers.
+            Incoming::Up { .. } => {}
             Incoming::Message { peer, channel: Channel::CALL, body } => match Message::parse(body) {
                 Some(Message::Reply { call, status, body }) => {
                     if !self.table.complete(call, peer, status, body) {
