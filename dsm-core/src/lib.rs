@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod api;
+pub mod doctor;
 mod engine;
 mod error;
 pub mod job;

@@ -24,7 +24,7 @@ mod sealed {
 }
 
 /// A number that a region can hold: every bit pattern is a value, and the processor moves it in one step.
-pub trait Word: sealed::Cell + Send + Sync + Default + std::fmt::Debug + 'static {}
+pub trait Element: sealed::Cell + Send + Sync + Default + std::fmt::Debug + 'static {}
 
 macro_rules! word {
     ($($word:ty, $atomic:ty, $bits:ty, $from:expr, $to:expr;)*) => {$(
@@ -42,7 +42,7 @@ macro_rules! word {
                 unsafe { (*to.cast::<$atomic>()).store(bits, Ordering::Relaxed) }
             }
         }
-        impl Word for $word {}
+        impl Element for $word {}
     )*};
 }
 
@@ -70,7 +70,7 @@ impl Region {
     /// # Panics
     /// When no aligned element of the region begins there.
     #[inline]
-    pub fn load<T: Word>(&self, offset: u64) -> T {
+    pub fn load<T: Element>(&self, offset: u64) -> T {
         let from = self.element(offset, 1);
         // SAFETY: `element` checked range and alignment; the mapping lives as long as `self`, and safe code
         // accesses it by atomics only.
@@ -82,7 +82,7 @@ impl Region {
     /// # Panics
     /// When no aligned element of the region begins there.
     #[inline]
-    pub fn store<T: Word>(&self, offset: u64, value: T) {
+    pub fn store<T: Element>(&self, offset: u64, value: T) {
         let to = self.element::<T>(offset, 1);
         // SAFETY: as in `load`.
         unsafe { T::store(to, value) }
@@ -92,7 +92,7 @@ impl Region {
     ///
     /// # Panics
     /// When they are not all in the region, or not aligned.
-    pub fn load_slice<T: Word>(&self, offset: u64, into: &mut [T]) {
+    pub fn load_slice<T: Element>(&self, offset: u64, into: &mut [T]) {
         let from = self.element::<T>(offset, into.len());
         for (index, element) in into.iter_mut().enumerate() {
             // SAFETY: as in `load`; `element` checked all of them.
@@ -104,7 +104,7 @@ impl Region {
     ///
     /// # Panics
     /// When they do not all fit in the region, or are not aligned.
-    pub fn store_slice<T: Word>(&self, offset: u64, values: &[T]) {
+    pub fn store_slice<T: Element>(&self, offset: u64, values: &[T]) {
         let to = self.element::<T>(offset, values.len());
         for (index, value) in values.iter().enumerate() {
             // SAFETY: as in `load`; `element` checked all of them.
@@ -114,7 +114,7 @@ impl Region {
 
     /// Where `count` elements begin.
     #[inline]
-    fn element<T: Word>(&self, offset: u64, count: usize) -> *mut T {
+    fn element<T: Element>(&self, offset: u64, count: usize) -> *mut T {
         let fits = (count as u64)
             .checked_mul(size_of::<T>() as u64)
             .and_then(|bytes| offset.checked_add(bytes))

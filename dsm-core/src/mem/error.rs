@@ -69,6 +69,16 @@ pub enum RegionError {
         /// One past the last.
         end: usize,
     },
+    /// The process may not make files as large; memory files count.
+    #[error(
+        "a region of {bytes} bytes is larger than this process may make a file ({limit} bytes): `ulimit -f unlimited`"
+    )]
+    FileLimit {
+        /// What was asked for.
+        bytes: u64,
+        /// What is allowed.
+        limit: u64,
+    },
     /// Not enough addresses: a limit or the processor forbids it.
     #[error(
         "no room for {bytes} bytes of address space ({step}: {errno}); make the region smaller, or lift the limit: `ulimit -v \

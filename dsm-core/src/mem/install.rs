@@ -32,15 +32,21 @@ impl Region {
         let length = || PageError::Length { page: page.0, bytes: bytes.len() };
         let bytes: &[u8; PAGE_BYTES] = bytes.try_into().map_err(|_| length())?;
         let mut lock = self.states.exclusive(page)?;
-        if lock.state.frame {
-            drop(lock);
-            self.fill(page, bytes)?;
-            return self.map(page, access);
+        if !lock.state.frame {
+            let copied = insist(|| copy_page(&self.uffd, self.start_of(page) as usize, bytes, access == Access::Read));
+            match copied {
+                Ok(()) => {
+                    lock.state = State { frame: true, mapped: Some(access) };
+                    return Ok(());
+                }
+                // A kernel that keeps memory files in huge pages gives neighbours their frames together.
+                Err(Errno::EEXIST) => lock.state.frame = true,
+                Err(errno) => return Err(kernel(page, "UFFDIO_COPY")(errno)),
+            }
         }
-        insist(|| copy_page(&self.uffd, self.start_of(page) as usize, bytes, access == Access::Read))
-            .map_err(kernel(page, "UFFDIO_COPY"))?;
-        lock.state = State { frame: true, mapped: Some(access) };
-        Ok(())
+        drop(lock);
+        self.fill(page, bytes)?;
+        self.map(page, access)
     }
 
     /// Lets the program store to a page that it may load from, and wakes the threads that wait to do so.

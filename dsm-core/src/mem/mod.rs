@@ -36,7 +36,7 @@ pub(crate) mod spawn;
 mod states;
 mod view;
 
-pub use access::Word as Element;
+pub use access::Element;
 pub use error::{FaultError, OpenError, PageError, RegionError};
 pub use faults::{Fault, FaultKind, FaultReader};
 pub use open::{Opened, OpenedBy, open};

@@ -10,6 +10,7 @@ use memmap2::MmapRaw;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{SysconfVar, ftruncate, sysconf};
 use protocol::Page;
 use std::fmt;
@@ -180,7 +181,12 @@ fn memory_file(bytes: u64) -> Result<OwnedFd, RegionError> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
     let file = memfd_create("dsm-region", flags).map_err(step("making the memory file"))?;
     let size = i64::try_from(bytes).map_err(|_| RegionError::Size { bytes })?;
-    ftruncate(&file, size).map_err(step("sizing the memory file (`ulimit -f unlimited` lifts a limit)"))?;
+    // Beyond this limit the kernel sends a signal that kills us before it returns an error.
+    let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE).map_err(step("asking for the limit on file sizes"))?;
+    if bytes > limit {
+        return Err(RegionError::FileLimit { bytes, limit });
+    }
+    ftruncate(&file, size).map_err(step("sizing the memory file"))?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(step("sealing the memory file"))?;
     Ok(file)

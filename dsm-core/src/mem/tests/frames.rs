@@ -163,7 +163,7 @@ fn every_kind_of_number_survives_the_region() {
     let Some(region) = region(1) else { return };
     region.make_present(Page(0)).unwrap();
     region.map(Page(0), Access::Write).unwrap();
-    fn survives<T: Word + PartialEq>(region: &Region, values: &[T]) {
+    fn survives<T: Element + PartialEq>(region: &Region, values: &[T]) {
         region.store_slice(256, values);
         let mut back = vec![T::default(); values.len()];
         region.load_slice(256, &mut back);

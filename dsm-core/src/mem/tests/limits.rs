@@ -44,7 +44,7 @@ fn a_dropped_region_gives_its_addresses_back() {
 #[test]
 fn sizes_and_bases_that_cannot_be_are_refused() {
     let base = next_base();
-    for bytes in [0, 1, 4095, 4097, u64::MAX, u64::MAX & !4095] {
+    for bytes in [0, 1, 4095, 4097, u64::MAX, !4095] {
         assert_eq!(Region::new(bytes, base).unwrap_err(), RegionError::Size { bytes });
     }
     for base in [0, 1, 0x2000_0000_0800] {

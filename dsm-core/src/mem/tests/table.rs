@@ -58,17 +58,18 @@ fn a_fault_names_the_address_and_the_thread() {
 #[test]
 fn a_touch_after_a_discard_faults_as_minor_and_tells_loads_from_stores() {
     let Some(region) = region(1) else { return };
-    let touches: [(fn(&Region), Access); 2] =
-        [(|region| assert_eq!(region.load::<u8>(0), 1), Access::Read), (|region| region.store(0, 2u8), Access::Write)];
     region.fill(Page(0), &page_of_byte(1)).unwrap();
-    for (touch, access) in touches {
+    for access in [Access::Read, Access::Write] {
+        let touch = || match access {
+            Access::Read => assert_eq!(region.load::<u8>(0), 1),
+            Access::Write => region.store(0, 1u8),
+        };
         region.map(Page(0), Access::Write).unwrap();
-        touch(&region);
-        region.store(0, 1u8);
+        touch();
         region.discard(Page(0)).unwrap();
         assert_eq!(region.mapped(Page(0)), Ok(None));
         scene(&region, |program| {
-            let touch = program.spawn(|| touch(&region));
+            let touch = program.spawn(touch);
             let fault = next_fault(&region);
             assert_eq!((fault.kind, fault.write), (FaultKind::Minor, access == Access::Write));
             region.map(Page(0), access).unwrap();

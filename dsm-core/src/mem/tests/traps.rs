@@ -96,6 +96,20 @@ fn a_signal_repeats_the_fault_and_a_second_answer_harms_nobody() {
 }
 
 #[test]
+fn a_frame_that_came_with_its_neighbours_is_filled_all_the_same() {
+    let Some(region) = region(3) else { return };
+    // What writing to page 0 does where memory files are kept in huge pages.
+    nix::sys::uio::pwrite(&region.file, &vec![0; 3 * PAGE_BYTES], 0).unwrap();
+    region.install(Page(0), &page_of_byte(1), Access::Read).unwrap();
+    region.fill(Page(1), &page_of_byte(2)).unwrap();
+    region.make_present(Page(2)).unwrap();
+    let all = PageRange::new(Page(0), 3);
+    region.map(all, Access::Read).unwrap();
+    let first_bytes: Vec<u8> = all.iter().map(|page| region.load(page.0 * PAGE_BYTES as u64)).collect();
+    assert_eq!((first_bytes, region.frames()), (vec![1, 2, 0], 3));
+}
+
+#[test]
 fn two_threads_that_wait_for_one_page_are_woken_by_one_answer() {
     let Some(region) = region(1) else { return };
     scene(&region, |program| {
