@@ -157,7 +157,9 @@ fn remedied(error: &LaunchError) -> String {
     let option = match error {
         LaunchError::NodeCount(_) => " (option -n)",
         LaunchError::Region { .. } => " (option --region)",
-        LaunchError::BindUnspecified(_) | LaunchError::Ports { .. } | LaunchError::Bind { .. } => " (option --bind)",
+        LaunchError::Ports { .. } | LaunchError::Bind { .. } => " (option --bind)",
+        LaunchError::Unspecified(_) => " (options --bind, --listen)",
+        LaunchError::Rendezvous { .. } => " (option --listen)",
         _ => "",
     };
     format!("{error}{option}")

@@ -42,7 +42,7 @@ use rpc::impair::Impairments;
 use crate::job::{Consistency, Job, NODES_MAX, REGION_BYTES_DEFAULT, check_region_bytes};
 use node::Node;
 use output::Output;
-use registry::Registry;
+use rendezvous::Meeting;
 
 pub use node::NodeEnd;
 pub use output::Sinks;
@@ -128,8 +128,10 @@ impl JobSpec {
         }
         check_region_bytes(self.region_bytes)
             .map_err(|problem| LaunchError::Region { bytes: self.region_bytes, problem })?;
-        if self.bind.ip().is_unspecified() {
-            return Err(LaunchError::BindUnspecified(self.bind));
+        for addr in [self.bind, self.listen] {
+            if addr.ip().is_unspecified() {
+                return Err(LaunchError::Unspecified(addr));
+            }
         }
         let last = usize::from(self.bind.port()) + self.nodes - 1;
         if self.bind.port() != 0 && last > usize::from(u16::MAX) {
@@ -158,9 +160,9 @@ pub enum LaunchError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The nodes would bind every interface, which gives no address to tell the others.
-    #[error("the nodes cannot bind {0}: give the address of one interface, such as 127.0.0.1:0")]
-    BindUnspecified(SocketAddr),
+    /// An address stands for every interface, so it tells the others nothing.
+    #[error("nobody can be sent to {0}: give the address of one interface, such as 127.0.0.1:0")]
+    Unspecified(SocketAddr),
     /// Counting up from the base port leaves the range of ports.
     #[error("{nodes} nodes from port {base} on would need ports above 65535: give a lower port, or 0 for any")]
     Ports {
@@ -176,6 +178,14 @@ pub enum LaunchError {
         addr: SocketAddr,
         /// The system's answer.
         source: io::Error,
+    },
+    /// The rendezvous service could not be started.
+    #[error("the launcher cannot serve its nodes at {addr}: {source}; choose another address, or port 0 for any")]
+    Rendezvous {
+        /// The address.
+        addr: SocketAddr,
+        /// Why not.
+        source: rpc::StartError,
     },
     /// There is no such program.
     #[error("cannot start {program:?}: {hint}")]
@@ -229,7 +239,7 @@ impl LaunchError {
         match self {
             LaunchError::NodeCount(_)
             | LaunchError::Region { .. }
-            | LaunchError::BindUnspecified(_)
+            | LaunchError::Unspecified(_)
             | LaunchError::Ports { .. } => 2,
             LaunchError::ProgramNotFound { .. } => 127,
             LaunchError::NotExecutable { .. } => 126,
@@ -259,16 +269,16 @@ pub fn start(spec: JobSpec, sinks: Sinks) -> Result<Running, LaunchError> {
     let system = |what| move |source: io::Error| LaunchError::System { what, source };
     let (lifeline, lifeline_kept) = io::pipe().map_err(system("a pipe for the lifeline"))?;
     let lifeline = Arc::new(lifeline.into());
-    let registry = Arc::new(Registry::new(spec.nodes));
+    let meeting = Meeting::open(spec.listen, spec.nodes)?;
     let (events, inbox) = channel();
 
     let mut nodes = Vec::with_capacity(spec.nodes);
     let mut streams = Vec::with_capacity(2 * spec.nodes);
     for rank in 0..spec.nodes {
-        let (node, its_streams) = Node::start(&spec, spec.job(rank, None), &lifeline, events.clone())?;
+        let (node, its_streams) = Node::start(&spec, spec.job(rank, Some(meeting.addr())), &lifeline, events.clone())?;
         nodes.push(node);
         streams.extend(its_streams);
     }
     let output = Output::start(streams, sinks, events.clone()).map_err(system("a thread for output"))?;
-    Ok(Running::new(nodes, output, registry, lifeline_kept, events, inbox))
+    Ok(Running::new(nodes, output, meeting, lifeline_kept, events, inbox))
 }

@@ -14,7 +14,7 @@ pub(super) struct Registry {
 struct State {
     joined: Vec<Option<RosterEntry>>,
     finalized: Vec<bool>,
-    /// Why nobody can join any more.
+    /// Who failed first, and how.
     failed: Option<String>,
 }
 
@@ -29,26 +29,37 @@ impl Registry {
         let mut state = self.lock();
         state.enter(rank, RosterEntry { addr, pid })?;
         self.changed.notify_all();
+        let roster = |state: &State| state.joined.iter().cloned().collect::<Option<Vec<_>>>();
+        self.wait(state, roster, "joined").map(|nodes| Roster { nodes })
+    }
+
+    /// Notes that node `rank` has finalized and waits until all have, or cannot any more.
+    pub(super) fn finalized(&self, rank: u32) -> Result<(), String> {
+        let mut state = self.lock();
+        state.leave(rank)?;
+        self.changed.notify_all();
+        self.wait(state, |state| state.finalized.iter().all(|done| *done).then_some(()), "finalized")
+    }
+
+    /// Sleeps until `done` gives a result; that comes first, for who fails after it changes nothing about it.
+    fn wait<R>(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        done: impl Fn(&State) -> Option<R>,
+        what: &str,
+    ) -> Result<R, String> {
         loop {
-            // A full roster comes first: who failed after that is for the nodes themselves to find out.
-            if let Some(nodes) = state.joined.iter().cloned().collect::<Option<Vec<_>>>() {
-                return Ok(Roster { nodes });
+            if let Some(result) = done(&state) {
+                return Ok(result);
             }
             if let Some(why) = &state.failed {
-                return Err(why.clone());
+                return Err(format!("{why}, before all nodes had {what}"));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Node `rank` left the job properly. A rank that is not in the job changes nothing.
-    pub(super) fn finalized(&self, rank: u32) {
-        if let Some(finalized) = self.lock().finalized.get_mut(rank as usize) {
-            *finalized = true;
-        }
-    }
-
-    /// Not all can join any more; the first reason is the one that counts.
+    /// Somebody who may still be waited for is gone; the first reason is the one that counts.
     pub(super) fn fail(&self, why: String) {
         self.lock().failed.get_or_insert(why);
         self.changed.notify_all();
@@ -71,9 +82,6 @@ impl Registry {
 impl State {
     fn enter(&mut self, rank: u32, entry: RosterEntry) -> Result<(), String> {
         let size = self.joined.len();
-        if let Some(why) = &self.failed {
-            return Err(why.clone());
-        }
         if entry.addr.port() == 0 || entry.addr.ip().is_unspecified() {
             return Err(format!("node {rank} gave {} as its address, where nobody can reach it", entry.addr));
         }
@@ -88,6 +96,18 @@ impl State {
             )),
             Some(vacant) => {
                 *vacant = Some(entry);
+                Ok(())
+            }
+        }
+    }
+
+    fn leave(&mut self, rank: u32) -> Result<(), String> {
+        let joined = self.joined.get(rank as usize).is_some_and(Option::is_some);
+        match self.finalized.get_mut(rank as usize).filter(|_| joined) {
+            None => Err(format!("node {rank} has not joined, so it cannot finalize")),
+            Some(true) => Err(format!("node {rank} has finalized already")),
+            Some(done) => {
+                *done = true;
                 Ok(())
             }
         }
@@ -123,6 +143,13 @@ mod tests {
     }
 
     #[test]
+    fn a_join_that_comes_too_late_is_told_who_failed() {
+        let registry = Registry::new(2);
+        registry.fail("node 1 is dead".to_string());
+        assert_eq!(registry.join(0, addr(4000), 100).unwrap_err(), "node 1 is dead, before all nodes had joined");
+    }
+
+    #[test]
     fn a_waiting_join_is_told_who_failed() {
         let registry = Registry::new(2);
         let answer = thread::scope(|scope| {
@@ -134,8 +161,7 @@ mod tests {
             registry.fail("node 0 is dead".to_string());
             join.join().unwrap()
         });
-        assert_eq!(answer.unwrap_err(), "node 1 is dead");
-        assert_eq!(registry.join(1, addr(4001), 101).unwrap_err(), "node 1 is dead");
+        assert_eq!(answer.unwrap_err(), "node 1 is dead, before all nodes had joined");
     }
 
     #[test]
@@ -151,12 +177,41 @@ mod tests {
     }
 
     #[test]
-    fn finalizing_is_remembered_by_rank() {
+    fn nobody_leaves_before_all_have_finalized() {
         let registry = Registry::new(2);
-        registry.finalized(1);
-        registry.finalized(7);
-        assert!(!registry.has_finalized(0));
-        assert!(registry.has_finalized(1));
-        assert!(!registry.has_finalized(7));
+        thread::scope(|scope| {
+            let join = |rank: u32| registry.join(rank, addr(4000 + rank as u16), rank);
+            let other = scope.spawn(move || join(1));
+            join(0).unwrap();
+            other.join().unwrap().unwrap();
+            let leaving = scope.spawn(|| registry.finalized(0));
+            while !registry.has_finalized(0) {
+                thread::yield_now();
+            }
+            assert!(!leaving.is_finished() && !registry.has_finalized(1));
+            assert_eq!(registry.finalized(1), Ok(()));
+            assert_eq!(leaving.join().unwrap(), Ok(()));
+        });
+        assert!(registry.finalized(1).unwrap_err().contains("finalized already"));
+    }
+
+    #[test]
+    fn who_waits_to_leave_is_told_who_failed() {
+        let registry = Registry::new(2);
+        thread::scope(|scope| {
+            let other = scope.spawn(|| registry.join(1, addr(4001), 1));
+            registry.join(0, addr(4000), 0).unwrap();
+            other.join().unwrap().unwrap();
+        });
+        registry.fail("node 1 is dead".to_string());
+        assert_eq!(registry.finalized(0).unwrap_err(), "node 1 is dead, before all nodes had finalized");
+    }
+
+    #[test]
+    fn who_never_joined_cannot_finalize() {
+        let registry = Registry::new(2);
+        assert!(registry.finalized(1).unwrap_err().contains("has not joined"));
+        assert!(registry.finalized(7).is_err());
+        assert!(!registry.has_finalized(1) && !registry.has_finalized(7));
     }
 }

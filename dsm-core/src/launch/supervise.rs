@@ -2,7 +2,6 @@
 
 use std::io::{self, PipeWriter};
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use nix::sys::signal::Signal;
 use super::GRACE;
 use super::node::{Node, NodeEnd, signal_name};
 use super::output::Output;
-use super::registry::Registry;
+use super::rendezvous::Meeting;
 
 /// How long a node that was asked to end (SIGTERM) has before it is killed.
 const TERM_WAIT: Duration = Duration::from_secs(1);
@@ -119,7 +118,7 @@ pub struct Running {
     nodes: Vec<Node>,
     by_launcher: Vec<bool>,
     output: Output,
-    registry: Arc<Registry>,
+    meeting: Meeting,
     /// Its closing is what tells orphaned nodes that the launcher is gone.
     _lifeline: PipeWriter,
     control: Control,
@@ -134,7 +133,7 @@ impl Running {
     pub(super) fn new(
         nodes: Vec<Node>,
         output: Output,
-        registry: Arc<Registry>,
+        meeting: Meeting,
         lifeline: PipeWriter,
         sender: Sender<Event>,
         events: Receiver<Event>,
@@ -143,7 +142,7 @@ impl Running {
             by_launcher: vec![false; nodes.len()],
             nodes,
             output,
-            registry,
+            meeting,
             _lifeline: lifeline,
             control: Control { events: sender },
             events,
@@ -205,11 +204,11 @@ impl Running {
 
     fn exited(&mut self, rank: usize) {
         let Some(node) = self.nodes.get_mut(rank) else { return };
-        let joined = self.registry.has_joined(rank);
-        let deserted = joined && !self.registry.has_finalized(rank);
+        let joined = self.meeting.registry().has_joined(rank);
+        let deserted = joined && !self.meeting.registry().has_finalized(rank);
         let end = node.reap(|end| if deserted && end == NodeEnd::Exited(0) { NodeEnd::Deserted } else { end });
         let words = format!("node {rank} (pid {}) {end}", node.pid());
-        self.registry.fail(format!("{words} before all nodes had joined"));
+        self.meeting.registry().fail(words.clone());
         let ended_by_us = self.by_launcher.get(rank).copied().unwrap_or(false);
         if end == NodeEnd::Exited(0) || ended_by_us || self.cause != Cause::Nodes {
             return;
@@ -319,8 +318,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Joins that still wait would keep the rendezvous service from ending.
-        self.registry.fail("the launcher has ended the job".to_string());
         self.output.finish();
     }
 }
