@@ -1,119 +1,204 @@
 //! One UDP socket that drives a [`Transport`].
+//!
+//! ```no_run
+//! use rpc::driver::{Driver, DriverConfig, Inbox, Incoming};
+//! use rpc::transport::Channel;
+//!
+//! let mut driver = Driver::bind("127.0.0.1:0".parse()?, DriverConfig::default())?;
+//! let peer = driver.connect("127.0.0.1:7000".parse()?)?;
+//! driver.send(peer, Channel(7), &[b"hello"])?;
+//! driver.flush();
+//! let mut inbox = Inbox::new();
+//! loop {
+//!     driver.receive(&mut inbox)?;
+//!     for incoming in inbox.drain() {
+//!         if let Incoming::Message { peer, channel, body } = incoming {
+//!             driver.send(peer, channel, &[b"you said: ", body])?;
+//!         }
+//!     }
+//!     driver.flush();
+//!     // Poll again, or sleep until the socket is readable or `driver.next_timeout()` has come.
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-use std::io;
-use std::net::{SocketAddr, UdpSocket};
+mod config;
+mod inbox;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use crate::impair::Impairments;
+use crate::impair::Impairer;
 use crate::time::Time;
-use crate::transport::{BootEpoch, Channel, Counters, LostReason, Peer, SendError, Transport, TransportConfig};
+use crate::transport::{BootEpoch, Channel, Counters, Peer, SendError, Transport};
+use socket::{BATCH, Departure, Socket};
 
-/// How a [`Driver`] is set up.
-#[derive(Clone, Debug)]
-pub struct DriverConfig {
-    /// Limits and times of the transport.
-    pub transport: TransportConfig,
-    /// Faults to inject into what is sent.
-    pub impairments: Impairments,
-    /// How large socket buffers to ask the kernel for, bytes; it may grant less.
-    pub socket_buffer: usize,
-}
-
-impl Default for DriverConfig {
-    fn default() -> Self {
-        DriverConfig {
-            transport: TransportConfig::default(),
-            impairments: Impairments::default(),
-            socket_buffer: 4 << 20,
-        }
-    }
-}
-
-/// What the socket would not do.
-#[derive(Debug, thiserror::Error)]
-pub enum DriverError {
-    /// The address cannot be bound.
-    #[error("cannot bind UDP socket to {addr}: {source}")]
-    Bind {
-        /// Which.
-        addr: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The socket cannot be set up.
-    #[error("cannot set up UDP socket: {0}")]
-    Setup(#[source] io::Error),
-    /// The socket cannot be read.
-    #[error("cannot receive from UDP socket: {0}")]
-    Receive(#[source] io::Error),
-}
+pub use config::{DriverConfig, DriverError};
+pub use inbox::{Inbox, Incoming};
 
 /// A transport with its socket and its clock. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Driver {
-    socket: UdpSocket,
+    socket: Socket,
     transport: Transport,
+    impairer: Option<Impairer>,
     boot: BootEpoch,
     local: SocketAddr,
     origin: Instant,
+    departures: Vec<Departure>,
+    /// Of `departures`, the ones that the full socket did not take.
+    held: std::ops::Range<usize>,
+    /// Whether the last call of `receive` read something: then more is likely there, and a batched call pays.
+    is_busy: bool,
 }
 
 impl Driver {
-    /// Binds a socket (port 0: any free one).
+    /// Binds a socket (port 0: any free one). The boot epoch and the seed of the transport come from the operating system's
+    /// random source.
     pub fn bind(addr: SocketAddr, config: DriverConfig) -> Result<Driver, DriverError> {
         let socket = UdpSocket::bind(addr).map_err(|source| DriverError::Bind { addr, source })?;
         Self::from_socket(socket, config)
     }
-    /// Takes over a bound socket.
+
+    /// Takes over a bound socket and makes it non-blocking.
     pub fn from_socket(socket: UdpSocket, config: DriverConfig) -> Result<Driver, DriverError> {
         let local = socket.local_addr().map_err(DriverError::Setup)?;
-        let boot = BootEpoch(0);
-        Ok(Driver { socket, transport: Transport::new(config.transport, boot, 0), boot, local, origin: Instant::now() })
+        let boot = BootEpoch(os_random().map_err(DriverError::Setup)?);
+        let seed = os_random().map_err(DriverError::Setup)?;
+        let departure = Departure { bytes: Vec::new(), to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) };
+        Ok(Driver {
+            socket: Socket::new(socket, config.socket_buffer).map_err(DriverError::Setup)?,
+            transport: Transport::new(config.transport, boot, seed),
+            impairer: config.impairments.is_any().then(|| Impairer::new(config.impairments)),
+            boot,
+            local,
+            origin: Instant::now(),
+            departures: vec![departure; BATCH],
+            held: 0..0,
+            is_busy: false,
+        })
     }
+
     /// Where this endpoint is.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
-    /// The driver's clock.
+
+    /// The driver's clock: time since its birth.
     pub fn now(&self) -> Time {
-        Time(self.origin.elapsed().as_nanos() as u64)
+        Time(crate::time::nanoseconds(self.origin.elapsed()))
     }
+
     /// This incarnation.
     pub fn boot(&self) -> BootEpoch {
         self.boot
     }
-    /// See [`Transport::connect`].
+
+    /// See [`Transport::connect`]; [`Self::flush`] puts the hello on the wire.
     pub fn connect(&mut self, addr: SocketAddr) -> Result<Peer, SendError> {
         self.transport.connect(self.now(), addr)
     }
-    /// Queues a message; [`Self::flush`] puts it on the wire.
+
+    /// Queues a message; [`Self::flush`] puts it on the wire, together with others that fit into the same datagram.
     pub fn send(&mut self, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
-        self.transport.send(self.now(), peer, channel, parts)
+        self.transport.send(Time::ZERO, peer, channel, parts)
     }
-    /// Puts everything on the wire that may go now.
-    pub fn flush(&mut self) {}
+
+    /// Puts everything on the wire that may go now. What the full socket does not take stays for the next call.
+    pub fn flush(&mut self) {
+        let now = self.now();
+        self.flush_at(now);
+    }
+
+    fn flush_at(&mut self, now: Time) {
+        if let Some(impairer) = &mut self.impairer {
+            let (socket, transport) = (&mut self.socket, &mut self.transport);
+            let [departure, ..] = &mut self.departures[..] else { return };
+            impairer.due(now, |bytes, to| socket.send_loosely(bytes, to));
+            while let Some(to) = transport.transmit(now, &mut departure.bytes) {
+                impairer.apply(now, &departure.bytes, to, |bytes, to| socket.send_loosely(bytes, to));
+            }
+            return;
+        }
+        loop {
+            if self.held.is_empty() {
+                self.held = 0..self.load(now);
+            }
+            let Some(departures) = self.departures.get(self.held.clone()).filter(|some| !some.is_empty()) else { return };
+            let wanted = departures.len();
+            let sent = self.socket.send(departures);
+            self.held.start += sent;
+            if sent < wanted {
+                return;
+            }
+        }
+    }
+
+    /// Fills the departures from the transport; returns how many.
+    fn load(&mut self, now: Time) -> usize {
+        for (count, departure) in self.departures.iter_mut().enumerate() {
+            match self.transport.transmit(now, &mut departure.bytes) {
+                Some(to) => departure.to = to,
+                None => return count,
+            }
+        }
+        self.departures.len()
+    }
+
     /// Without blocking: reads one batch of datagrams into `inbox`, does what is due, and flushes. Returns how many
-    /// datagrams were read.
-    pub fn receive(&mut self, _inbox: &mut Inbox) -> Result<usize, DriverError> {
-        Ok(0)
+    /// datagrams were read. An inbox that was not drained gets nothing new.
+    pub fn receive(&mut self, inbox: &mut Inbox) -> Result<usize, DriverError> {
+        let mut count = 0;
+        if inbox.is_empty() {
+            inbox.clear();
+            count = self.socket.receive(&mut inbox.arrivals, self.is_busy).map_err(DriverError::Receive)?;
+            self.is_busy = count > 0;
+        }
+        let now = self.now();
+        for place in 0..count {
+            let Some(from) = inbox.arrivals.from(place) else { continue };
+            self.transport.receive(now, from, inbox.arrivals.datagram(place), &mut inbox.events);
+            inbox.attribute(place);
+        }
+        while let Some(addr) = self.socket.refused.pop() {
+            self.transport.refused(now, addr, &mut inbox.events);
+        }
+        self.transport.timeout(now, &mut inbox.events);
+        inbox.attribute(0);
+        self.flush_at(now);
+        Ok(count)
     }
+
     /// When to call [`Self::receive`] next even though nothing arrives.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.transport.next_timeout()
+        if !self.socket.refused.is_empty() {
+            return Some(Time::ZERO);
+        }
+        let impairer = self.impairer.as_ref().and_then(Impairer::next_due);
+        self.transport.next_timeout().into_iter().chain(impairer).min()
     }
+
     /// See [`Transport::close`]; [`Self::flush`] tells the other side.
     pub fn close(&mut self, peer: Peer) {
         self.transport.close(self.now(), peer);
     }
+
     /// See [`Transport::counters`].
     pub fn counters(&self) -> Counters {
         self.transport.counters()
     }
+
     /// See [`Transport::unacknowledged`].
     pub fn unacknowledged(&self, peer: Peer) -> usize {
         self.transport.unacknowledged(peer)
     }
+
     /// See [`Transport::address`].
     pub fn address(&self, peer: Peer) -> Option<SocketAddr> {
         self.transport.address(peer)
@@ -122,35 +207,13 @@ impl Driver {
 
 impl AsFd for Driver {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.socket.udp.as_fd()
     }
 }
 
-/// Receive buffers and what was found in them. The caller owns it, so it may send through the [`Driver`] while it reads.
-#[derive(Debug, Default)]
-pub struct Inbox {
-    _private: (),
-}
-
-impl Inbox {
-    /// An empty one.
-    pub fn new() -> Self {
-        Inbox { _private: () }
-    }
-    /// What came, once each. What the caller does not take out stays for the next call.
-    pub fn drain(&mut self) -> impl Iterator<Item = Incoming<'_>> {
-        std::iter::empty()
-    }
-}
-
-/// Something that came. The fields are those of [`crate::transport::Event`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "as in Event")]
-pub enum Incoming<'a> {
-    /// A session is open.
-    Up { peer: Peer, addr: SocketAddr, boot: BootEpoch },
-    /// A session is over.
-    Lost { peer: Peer, addr: SocketAddr, reason: LostReason },
-    /// A message.
-    Message { peer: Peer, channel: Channel, body: &'a [u8] },
+/// 64 bits from the operating system's random source.
+fn os_random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
 }

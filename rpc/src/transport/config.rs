@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::Integrity;
+use crate::wire::{DATAGRAM_MIN, Integrity};
 
 /// How an endpoint notices that a silent peer is dead.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -70,5 +70,19 @@ impl Default for TransportConfig {
             max_peers: 4_096,
             integrity: Integrity::Crc32,
         }
+    }
+}
+
+impl TransportConfig {
+    /// Brings sizes into the range that the wire format can express.
+    pub(super) fn sanitise(&mut self) {
+        let largest = 65_507;
+        self.datagram_max = self.datagram_max.clamp(DATAGRAM_MIN, largest);
+        self.datagram_max_loopback = self.datagram_max_loopback.clamp(DATAGRAM_MIN, largest);
+        self.max_message = self.max_message.min(u32::MAX as usize);
+        // What may be received at all must fit into reassembly, or it would be sent again for ever.
+        let one_message = self.max_message + 2 * largest;
+        self.max_reassembly_bytes_per_peer = self.max_reassembly_bytes_per_peer.max(one_message);
+        self.max_reassembly_bytes = self.max_reassembly_bytes.max(one_message);
     }
 }

@@ -1,61 +1,351 @@
 //! Reliable, unordered, exactly-once messages between endpoints: a pure state machine.
+//!
+//! A [`Transport`] holds all sessions of one endpoint. It has no socket and no clock: datagrams come in by
+//! [`Transport::receive`] and go out by [`Transport::transmit`], and every call is told the time. Delivery is exactly once,
+//! in no particular order, as long as the session lasts; when it ends ([`Event::Lost`]) what was not acknowledged may or may not have
+//! arrived.
+//!
+//! - A message is cut into fragments; every fragment has a sequence number of its own, and only lost ones are sent again.
+//! - Acknowledgements (cumulative, plus a bitmap: RFC 2018's idea) ride on whatever goes out; only when nothing does, a
+//!   bare one follows after [`TransportConfig::ack_delay`]. So a call and its reply cost two datagrams.
+//! - The retransmission timer is RFC 6298's; loss is also noticed when later datagrams arrive (RFC 9002's packet
+//!   threshold).
+//! - An opening takes two datagrams and tells incarnations apart by their [`BootEpoch`]. A hello by itself changes nothing: a session
+//!   begins, and an older one with the same address ends, when a datagram proves that its sender has seen our answer.
 
 mod config;
+mod control;
+mod handshake;
+mod link;
+mod opening;
+mod peers;
+pub mod pool;
+pub(crate) mod random;
+pub mod receive;
+pub mod rtt;
+pub mod send;
+mod sent_times;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::net::SocketAddr;
 
 use crate::time::Time;
+use crate::wire::{Frames, ResetReason};
+use control::{Control, Controls};
+use link::{Context, Link};
+use opening::{Candidates, Opening};
+use peers::{Peers, State};
+use pool::Pool;
+use random::Random;
+use receive::Accepted;
 
 pub use config::{KeepAlive, TransportConfig};
 pub use types::{Body, BootEpoch, Channel, Counters, Event, LostReason, Peer, SendError};
 
 /// All sessions of one endpoint: no clock, no socket, and no randomness but the seed.
+///
+/// After any call that takes `&mut self`, call [`Self::transmit`] until it gives nothing, and ask
+/// [`Self::next_timeout`] when to call [`Self::timeout`]. Time must not run backwards.
 #[derive(Debug)]
 pub struct Transport {
+    config: TransportConfig,
+    boot: BootEpoch,
+    random: Random,
+    pool: Pool,
     counters: Counters,
+    peers: Peers,
+    candidates: Candidates,
+    controls: Controls,
+    /// No timer of any session runs out before this. It may be early, never late.
+    wake: Option<Time>,
+    /// Reassembly memory of all sessions.
+    reserved: usize,
+}
+
+macro_rules! context {
+    ($self:ident) => {
+        &mut Context {
+            config: &$self.config,
+            random: &mut $self.random,
+            pool: &mut $self.pool,
+            counters: &mut $self.counters,
+        }
+    };
 }
 
 impl Transport {
     /// An endpoint without sessions. `boot` tells this incarnation of the program from the one before it, `seed` feeds
-    /// session numbers and jitter.
-    pub fn new(_config: TransportConfig, _boot: BootEpoch, _seed: u64) -> Self {
-        Transport { counters: Counters::default() }
+    /// session numbers and jitter (nobody outside should be able to guess it).
+    pub fn new(mut config: TransportConfig, boot: BootEpoch, seed: u64) -> Self {
+        config.sanitise();
+        let peers = Peers::new(config.max_peers);
+        Transport {
+            config,
+            boot,
+            random: Random::new(seed),
+            pool: Pool::default(),
+            counters: Counters::default(),
+            peers,
+            candidates: Candidates::default(),
+            controls: Controls::new(),
+            wake: None,
+            reserved: 0,
+        }
     }
-    /// Opens a session with whoever is at `addr`, or finds the one that is open or opening.
-    pub fn connect(&mut self, _now: Time, _addr: SocketAddr) -> Result<Peer, SendError> {
-        Err(SendError::Gone)
+
+    /// Opens a session with whoever is at `addr`, or finds the one that is open or opening. [`Event::Up`] or [`Event::Lost`] follows
+    /// (for one that is already open, nothing does); messages may be queued before.
+    pub fn connect(&mut self, now: Time, addr: SocketAddr) -> Result<Peer, SendError> {
+        if let Some(peer) = self.peers.at(addr) {
+            return Ok(peer);
+        }
+        // Who has said hello already was told a number: it stays.
+        let known = self.candidates.find(now, addr, |_| true).map(|agreed| agreed.local);
+        let local = known.unwrap_or_else(|| self.new_session_id());
+        let opening = Opening::new(now, local, now + self.config.connect_timeout);
+        self.wake_at(Some(opening.next_timeout()));
+        let limit = self.config.max_peers;
+        let peer = self.peers.insert(addr, State::Opening(opening)).ok_or(SendError::TooManyPeers { limit })?;
+        self.peers.enqueue(peer);
+        Ok(peer)
     }
+
     /// Queues one message, the concatenation of `parts`.
-    pub fn send(&mut self, _now: Time, _peer: Peer, _channel: Channel, _parts: &[&[u8]]) -> Result<(), SendError> {
-        Err(SendError::Gone)
+    pub fn send(&mut self, now: Time, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
+        let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
+        let total = parts.iter().map(|part| part.len()).sum();
+        match &mut session.state {
+            State::Opening(opening) => {
+                check_size(total, self.config.max_message)?;
+                opening.push(channel.0, parts, total, context!(self))?;
+            }
+            State::Up(link) => {
+                check_size(total, link.agreed.message_max)?;
+                let queued = link.send.queued_bytes();
+                if queued + total + send::FRAGMENT_CHARGE > self.config.max_queued_bytes {
+                    return Err(SendError::Backlog { queued });
+                }
+                link.send.push(channel.0, parts, total, &mut self.pool);
+            }
+        }
+        self.counters.messages_sent += 1;
+        let _ = now;
+        self.peers.enqueue(peer);
+        Ok(())
     }
-    /// Takes a datagram that came from `from`; appends what it means.
-    pub fn receive(&mut self, _now: Time, _from: SocketAddr, _datagram: &[u8], _events: &mut Vec<Event>) {}
+
+    /// Takes a datagram that came from `from`; appends what it means. Bodies may be ranges of `datagram`.
+    pub fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8], events: &mut Vec<Event>) {
+        self.counters.datagrams_received += 1;
+        self.counters.bytes_received += datagram.len() as u64;
+        handshake::receive(self, now, from, datagram, events);
+    }
+
+    /// The part of a data datagram behind its prefix; the session is open and both its numbers match.
+    fn data(&mut self, now: Time, peer: Peer, body: handshake::DataBody<'_>, events: &mut Vec<Event>) {
+        let Some(session) = self.peers.get_mut(peer) else { return };
+        let State::Up(link) = &mut session.state else { return };
+        if !link.heard(now, body.packet, body.flags, &body.ack, context!(self)) {
+            self.counters.garbage_dropped += 1;
+            return;
+        }
+        let before = link.receive.reserved();
+        let limit = self.config.max_reassembly_bytes_per_peer;
+        let mut frames = Frames::new(body.frames);
+        while let Some(frame) = frames.next() {
+            let Ok((fragment, bytes)) = frame else {
+                self.counters.garbage_dropped += 1;
+                break;
+            };
+            let end = body.end - frames.remaining();
+            let own = link.receive.reserved();
+            let total = (self.reserved + own).saturating_sub(before);
+            let allowance = limit.saturating_sub(own).min(self.config.max_reassembly_bytes.saturating_sub(total));
+            let body = match link.accept(now, fragment, bytes, allowance, context!(self)) {
+                Accepted::Single => Body::InDatagram(end - bytes.len()..end),
+                Accepted::Assembled(whole) => Body::Whole(whole),
+                _ => continue,
+            };
+            self.counters.messages_delivered += 1;
+            events.push(Event::Message { peer, channel: Channel(fragment.channel), body });
+        }
+        self.reserved = self.reserved + link.receive.reserved() - before;
+        let wake = link.next_timeout(&self.config);
+        self.wake_at(wake);
+        self.peers.enqueue(peer);
+    }
+
     /// Writes the next datagram to put on the wire into `out` (cleared first) and says where to send it.
-    pub fn transmit(&mut self, _now: Time, _out: &mut Vec<u8>) -> Option<SocketAddr> {
-        None
+    pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        out.clear();
+        let addr = self.transmit_control(out).or_else(|| self.transmit_session(now, out))?;
+        self.counters.datagrams_sent += 1;
+        self.counters.bytes_sent += out.len() as u64;
+        Some(addr)
     }
-    /// When to call [`Self::timeout`] next.
+
+    fn transmit_control(&mut self, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        let (addr, to, from, control) = self.controls.pop()?;
+        self.counters.resets_sent += u64::from(matches!(control, Control::Reset(_)));
+        control.write(to, from, out);
+        Some(addr)
+    }
+
+    fn transmit_session(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        loop {
+            let peer = self.peers.next_ready()?;
+            let Some(session) = self.peers.get_mut(peer) else { continue };
+            let addr = session.addr;
+            let (written, wake) = match &mut session.state {
+                State::Opening(opening) => {
+                    let hello = handshake::own_hello(&self.config, self.boot, addr);
+                    let written = std::mem::take(&mut opening.hello_now);
+                    if written {
+                        self.counters.hellos_sent += 1;
+                        Control::Hello(hello).write(crate::wire::SessionId::UNKNOWN, opening.local, out);
+                    }
+                    (written, Some(opening.next_timeout()))
+                }
+                State::Up(link) => {
+                    let written = link.transmit(now, out, context!(self));
+                    (written, link.next_timeout(&self.config))
+                }
+            };
+            self.wake_at(wake);
+            self.peers.enqueue(peer);
+            if written {
+                return Some(addr);
+            }
+        }
+    }
+
+    /// When to call [`Self::timeout`] next. It may turn out that nothing was due then.
     pub fn next_timeout(&self) -> Option<Time> {
-        None
+        self.wake
     }
+
     /// Does what is due.
-    pub fn timeout(&mut self, _now: Time, _events: &mut Vec<Event>) {}
-    /// The network says that nothing listens at `addr`.
-    pub fn refused(&mut self, _now: Time, _addr: SocketAddr, _events: &mut Vec<Event>) {}
-    /// Forgets a session and tells the other side. Makes no event here.
-    pub fn close(&mut self, _now: Time, _peer: Peer) {}
-    /// Where a peer is.
-    pub fn address(&self, _peer: Peer) -> Option<SocketAddr> {
-        None
+    pub fn timeout(&mut self, now: Time, events: &mut Vec<Event>) {
+        if self.wake.is_none_or(|wake| wake > now) {
+            return;
+        }
+        let mut wake: Option<Time> = None;
+        let mut lost = Vec::new();
+        let mut ready = Vec::new();
+        for session in self.peers.iter_mut() {
+            let (reason, next) = match &mut session.state {
+                State::Opening(opening) => {
+                    let over = opening.timeout(now, context!(self));
+                    (over.then_some(LostReason::Unreachable), Some(opening.next_timeout()))
+                }
+                State::Up(link) => {
+                    let reason = link.timeout(now, context!(self));
+                    (reason, link.next_timeout(&self.config))
+                }
+            };
+            match reason {
+                Some(reason) => lost.push((session.peer, reason)),
+                None => wake = wake.into_iter().chain(next).min(),
+            }
+            if session.state.wants_transmit() {
+                ready.push(session.peer);
+            }
+        }
+        self.wake = wake;
+        lost.into_iter().for_each(|(peer, reason)| self.lose(peer, reason, events));
+        ready.into_iter().for_each(|peer| self.peers.enqueue(peer));
     }
-    /// How many fragments (before the session is open: messages) a peer has not acknowledged.
-    pub fn unacknowledged(&self, _peer: Peer) -> usize {
-        0
+
+    /// The network says that nothing listens at `addr`. That ends an open session; while it is still opening, the peer may just not
+    /// have started yet.
+    pub fn refused(&mut self, now: Time, addr: SocketAddr, events: &mut Vec<Event>) {
+        let _ = now;
+        if let Some(peer) = self.peers.at(addr)
+            && self.peers.get(peer).is_some_and(|session| matches!(session.state, State::Up(_)))
+        {
+            self.lose(peer, LostReason::Refused, events);
+        }
     }
+
+    /// Forgets a session and tells the other side, once: if that datagram is lost, the peer learns it when it sends something.
+    /// Whatever was not acknowledged is dropped. Makes no event here.
+    pub fn close(&mut self, now: Time, peer: Peer) {
+        let Some(session) = self.forget(peer) else { return };
+        if let State::Up(link) = session.state {
+            let reset = crate::wire::Reset { reason: ResetReason::NoSession, boot: self.boot.0 };
+            self.controls.push(now, session.addr, link.agreed.remote, link.agreed.local, Control::Reset(reset));
+        }
+    }
+
+    /// Where a peer is; none when the session has ended.
+    pub fn address(&self, peer: Peer) -> Option<SocketAddr> {
+        self.peers.get(peer).map(|session| session.addr)
+    }
+
+    /// How many fragments (before the session is open: messages) a peer has not acknowledged, sent or not.
+    pub fn unacknowledged(&self, peer: Peer) -> usize {
+        match self.peers.get(peer).map(|session| &session.state) {
+            Some(State::Opening(opening)) => opening.pending.len(),
+            Some(State::Up(link)) => link.send.outstanding(),
+            None => 0,
+        }
+    }
+
     /// What was done so far.
     pub fn counters(&self) -> Counters {
         self.counters
     }
+
+    fn new_session_id(&mut self) -> crate::wire::SessionId {
+        crate::wire::SessionId(self.random.next().max(1))
+    }
+
+    fn wake_at(&mut self, at: Option<Time>) {
+        self.wake = self.wake.into_iter().chain(at).min();
+    }
+
+    fn forget(&mut self, peer: Peer) -> Option<peers::Session> {
+        let session = self.peers.remove(peer)?;
+        if let State::Up(link) = &session.state {
+            self.reserved -= link.receive.reserved();
+        }
+        Some(session)
+    }
+
+    fn lose(&mut self, peer: Peer, reason: LostReason, events: &mut Vec<Event>) {
+        if let Some(session) = self.forget(peer) {
+            self.counters.sessions_lost += 1;
+            events.push(Event::Lost { peer, addr: session.addr, reason });
+        }
+    }
+
+    /// Makes an opening session an open one; what waited for it is queued.
+    fn open(&mut self, now: Time, peer: Peer, agreed: link::Agreed, events: &mut Vec<Event>) {
+        let Some(session) = self.peers.get_mut(peer) else { return };
+        let mut link = Box::new(Link::new(now, agreed, &self.config));
+        let mut fits = true;
+        if let State::Opening(opening) = &mut session.state {
+            for (channel, bytes) in opening.pending.drain(..) {
+                fits &= bytes.len() <= agreed.message_max;
+                link.send.push(channel, &[&bytes], bytes.len().min(agreed.message_max), &mut self.pool);
+                self.pool.give(bytes);
+            }
+        }
+        let wake = link.next_timeout(&self.config);
+        session.state = State::Up(link);
+        let addr = session.addr;
+        if !fits {
+            return self.lose(peer, LostReason::TooSmall, events);
+        }
+        self.wake_at(wake);
+        self.counters.sessions_opened += 1;
+        events.push(Event::Up { peer, addr, boot: agreed.boot });
+        self.peers.enqueue(peer);
+    }
+}
+
+fn check_size(bytes: usize, limit: usize) -> Result<(), SendError> {
+    if bytes > limit { Err(SendError::TooLarge { bytes, limit }) } else { Ok(()) }
 }

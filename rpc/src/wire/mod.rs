@@ -1,15 +1,80 @@
 //! Bytes on the wire: what a datagram looks like. Everything is in network byte order and written by hand.
+//!
+//! ```text
+//! every datagram   magic u16 "DM" | version u8 | kind u8 | flags u8 | to u64 | from u64 | ... | integrity trailer
+//! hello, hello ack                                          boot u64 | datagram_max u32 | message_max u32
+//! reset                                                     reason u8 | boot u64
+//! data             packet u64 | next u64 | heard u64 | waited u32 | words u8 | words x u64 | frames
+//! frame            sequence u64 | index u16 | count u16 | channel u8 | length u16 | bytes
+//! ```
+//!
+//! `to` is the session number that the receiver of the datagram chose, `from` the one that its sender chose: both are
+//! random, so who cannot see the traffic cannot take part in it, and a datagram belongs to exactly one pair of openings.
+//! The prefix up to `from`, the layouts of hello and reset, and their CRC-32 stay the same in every version, so that two
+//! versions can tell each other so.
+//!
+//! Decoding never panics and never allocates; whatever is wrong gives a [`WireError`].
+
+mod ack;
+mod frame;
+mod hello;
+mod integrity;
+mod prefix;
+mod reader;
+
+pub use ack::{AckBlock, Echo, MAX_WORDS};
+pub use frame::{FRAME_HEADER_BYTES, Fragment, Frames, write_frame_header};
+pub use hello::{HELLO_BYTES, Hello, RESET_BYTES, Reset, ResetReason};
+pub use integrity::Integrity;
+pub use prefix::{Flags, Kind, PREFIX_BYTES, Prefix, SessionId};
+pub use reader::Reader;
 
 /// The version of the protocol that this code speaks.
 pub const VERSION: u8 = 1;
 
+/// The first two bytes of every datagram.
+pub const MAGIC: u16 = u16::from_be_bytes(*b"DM");
+
 /// How far the sequence numbers of a session may run ahead of the oldest fragment that is not acknowledged.
 pub const WINDOW_FRAGMENTS: usize = 1_024;
 
-/// What guards a datagram against damage on the way.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Integrity {
-    /// CRC-32 (the polynomial of IEEE 802.3) over everything before it.
-    #[default]
-    Crc32,
+/// How many words of acknowledgement bitmap a datagram that carries frames leaves room for; a bare acknowledgement has
+/// room for all.
+pub const RESERVED_WORDS: usize = 4;
+
+/// Smallest datagram size that two endpoints may agree on (what every IPv4 host must take, less its headers).
+pub const DATAGRAM_MIN: usize = 508;
+
+/// What is wrong with bytes that were received.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+pub enum WireError {
+    /// They end before they should.
+    #[error("the datagram is cut short")]
+    Short,
+    /// They are not of this protocol.
+    #[error("not a datagram of this protocol")]
+    Foreign,
+    /// The integrity trailer does not match.
+    #[error("damaged on the way")]
+    Corrupt,
+    /// A field has a value that no correct sender writes.
+    #[error("a field has an impossible value")]
+    Value,
 }
+
+/// The bytes in front of the frames of a data datagram with `words` words of acknowledgement bitmap.
+pub const fn data_header_bytes(words: usize) -> usize {
+    PREFIX_BYTES + 8 + 8 + 8 + 4 + 1 + 8 * words
+}
+
+/// How many bytes of a message a fragment carries (all but the last one of a message carry exactly this) when two
+/// endpoints have agreed on datagrams of at most `datagram_max` bytes.
+pub const fn fragment_bytes(datagram_max: usize, integrity: Integrity) -> usize {
+    datagram_max
+        .saturating_sub(data_header_bytes(RESERVED_WORDS))
+        .saturating_sub(FRAME_HEADER_BYTES)
+        .saturating_sub(integrity.trailer_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! How a driver is set up, and what may go wrong with its socket.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::impair::Impairments;
+use crate::transport::TransportConfig;
+
+/// How a [`Driver`](super::Driver) is set up.
+#[derive(Clone, Debug)]
+pub struct DriverConfig {
+    /// Limits and times of the transport.
+    pub transport: TransportConfig,
+    /// Faults to inject into what is sent.
+    pub impairments: Impairments,
+    /// How large socket buffers to ask the kernel for, bytes; it may grant less.
+    pub socket_buffer: usize,
+}
+
+impl Default for DriverConfig {
+    fn default() -> Self {
+        DriverConfig {
+            transport: TransportConfig::default(),
+            impairments: Impairments::default(),
+            socket_buffer: 4 << 20,
+        }
+    }
+}
+
+/// What the socket would not do.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The address cannot be bound.
+    #[error("cannot bind a UDP socket to {addr}: {source}")]
+    Bind {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The socket cannot be set up.
+    #[error("cannot set up the UDP socket: {0}")]
+    Setup(#[source] io::Error),
+    /// The socket cannot be read.
+    #[error("cannot receive from the UDP socket: {0}")]
+    Receive(#[source] io::Error),
+}

@@ -1,0 +1,83 @@
+//! Where a driver puts what it received.
+
+use std::net::SocketAddr;
+
+use super::socket::{Arrivals, BATCH};
+use crate::transport::{BootEpoch, Channel, Event, LostReason, Peer};
+
+/// Receive buffers and what was found in them. The caller owns it, so it may send through the
+/// [`Driver`](super::Driver) while it reads.
+#[derive(Debug)]
+pub struct Inbox {
+    pub(super) arrivals: Arrivals,
+    pub(super) events: Vec<Event>,
+    /// In which datagram of `arrivals` the event of the same place was found.
+    places: Vec<usize>,
+    taken: usize,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inbox {
+    /// An empty one. It reserves 1 MiB of address space; memory is used as far as datagrams fill it.
+    pub fn new() -> Self {
+        Inbox {
+            arrivals: Arrivals::new(),
+            events: Vec::with_capacity(BATCH),
+            places: Vec::with_capacity(BATCH),
+            taken: 0,
+        }
+    }
+
+    /// Whether everything was taken out.
+    pub fn is_empty(&self) -> bool {
+        self.taken >= self.events.len()
+    }
+
+    /// Makes room for new events, if everything was taken out.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+        self.places.clear();
+        self.taken = 0;
+    }
+
+    /// The events appended since the last call were found in this datagram.
+    pub(super) fn attribute(&mut self, place: usize) {
+        self.places.resize(self.events.len(), place);
+    }
+
+    /// What came, each item once. What is not taken out stays, and until it is, a driver reads no new datagrams into
+    /// this inbox.
+    pub fn drain(&mut self) -> impl Iterator<Item = Incoming<'_>> {
+        let Inbox { arrivals, events, places, taken } = self;
+        let (arrivals, events, places) = (&*arrivals, &*events, &*places);
+        std::iter::from_fn(move || {
+            let event = events.get(*taken)?;
+            let place = places.get(*taken).copied().unwrap_or_default();
+            *taken += 1;
+            Some(match event {
+                Event::Up { peer, addr, boot } => Incoming::Up { peer: *peer, addr: *addr, boot: *boot },
+                Event::Lost { peer, addr, reason } => Incoming::Lost { peer: *peer, addr: *addr, reason: *reason },
+                Event::Message { peer, channel, body } => {
+                    Incoming::Message { peer: *peer, channel: *channel, body: body.bytes(arrivals.datagram(place)) }
+                }
+            })
+        })
+    }
+}
+
+/// Something that came. The fields are those of [`Event`].
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "as in Event")]
+pub enum Incoming<'a> {
+    /// A session is open.
+    Up { peer: Peer, addr: SocketAddr, boot: BootEpoch },
+    /// A session is over.
+    Lost { peer: Peer, addr: SocketAddr, reason: LostReason },
+    /// A message.
+    Message { peer: Peer, channel: Channel, body: &'a [u8] },
+}

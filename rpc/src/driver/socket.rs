@@ -1,0 +1,247 @@
+//! The socket: batches where they save system calls, and the kernel's word on peers that refuse.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg, setsockopt, sockopt,
+};
+
+/// Datagrams in one system call.
+pub(super) const BATCH: usize = 16;
+/// No UDP datagram is larger.
+const DATAGRAM_BYTES: usize = 1 << 16;
+/// How often to go on after an error that is about a single datagram.
+const ATTEMPTS: usize = 8;
+
+thread_local! {
+    // They hold pointers, so they cannot move to another thread with the socket. One set for each family, because the
+    // kernel writes the length of the address that it found into them.
+    static RECEIVE_HEADERS: [RefCell<MultiHeaders<SockaddrStorage>>; 2] =
+        std::array::from_fn(|_| RefCell::new(MultiHeaders::preallocate(BATCH, None)));
+    static SEND_HEADERS: RefCell<MultiHeaders<SockaddrStorage>> = RefCell::new(MultiHeaders::preallocate(BATCH, None));
+}
+
+/// Datagrams that were read in one go.
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    buffer: Vec<u8>,
+    found: [(usize, SocketAddr); BATCH],
+}
+
+impl Arrivals {
+    pub fn new() -> Self {
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Arrivals { buffer: vec![0; BATCH * DATAGRAM_BYTES], found: [(0, nowhere); BATCH] }
+    }
+
+    pub fn datagram(&self, place: usize) -> &[u8] {
+        let length = self.found.get(place).map_or(0, |(length, _)| *length);
+        let start = place * DATAGRAM_BYTES;
+        self.buffer.get(start..start + length).unwrap_or_default()
+    }
+
+    /// Who sent it.
+    pub fn from(&self, place: usize) -> Option<SocketAddr> {
+        self.found.get(place).map(|(_, from)| *from)
+    }
+}
+
+/// A datagram that is ready to leave.
+#[derive(Clone, Debug)]
+pub(super) struct Departure {
+    pub bytes: Vec<u8>,
+    pub to: SocketAddr,
+}
+
+/// A non-blocking UDP socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub udp: UdpSocket,
+    is_v6: bool,
+    /// Peers whose hosts said that nothing listens there.
+    pub refused: Vec<SocketAddr>,
+}
+
+impl Socket {
+    pub fn new(udp: UdpSocket, buffer_bytes: usize) -> io::Result<Self> {
+        udp.set_nonblocking(true)?;
+        let is_v6 = udp.local_addr()?.is_ipv6();
+        // Larger than the administrator's limit if we may; the limit otherwise.
+        if setsockopt(&udp, sockopt::RcvBufForce, &buffer_bytes).is_err() {
+            let _ = setsockopt(&udp, sockopt::RcvBuf, &buffer_bytes);
+        }
+        if setsockopt(&udp, sockopt::SndBufForce, &buffer_bytes).is_err() {
+            let _ = setsockopt(&udp, sockopt::SndBuf, &buffer_bytes);
+        }
+        // Without this the kernel keeps ICMP errors of an unconnected socket to itself; we can live without them.
+        let _ = if is_v6 {
+            setsockopt(&udp, sockopt::Ipv6RecvErr, &true)
+        } else {
+            setsockopt(&udp, sockopt::Ipv4RecvErr, &true)
+        };
+        Ok(Socket { udp, is_v6, refused: Vec::new() })
+    }
+
+    /// Reads what is there: one datagram by the plain call, or up to [`BATCH`] at once when `many` are expected. Returns how many.
+    pub fn receive(&mut self, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
+        for _ in 0..ATTEMPTS {
+            let read = if many { self.receive_many(arrivals) } else { self.receive_one(arrivals) };
+            match read {
+                Ok(count) => return Ok(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_about_one_datagram(&error) => self.read_errors(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(0)
+    }
+
+    fn receive_one(&self, arrivals: &mut Arrivals) -> io::Result<usize> {
+        let space = arrivals.buffer.get_mut(..DATAGRAM_BYTES).unwrap_or_default();
+        let found = self.udp.recv_from(space)?;
+        if let Some(first) = arrivals.found.first_mut() {
+            *first = found;
+        }
+        Ok(1)
+    }
+
+    fn receive_many(&self, arrivals: &mut Arrivals) -> io::Result<usize> {
+        let Arrivals { buffer, found } = arrivals;
+        RECEIVE_HEADERS.with(|headers| {
+            let [v4, v6] = headers;
+            let mut headers = if self.is_v6 { v6 } else { v4 }.borrow_mut();
+            let mut chunks = buffer.chunks_exact_mut(DATAGRAM_BYTES);
+            let mut slices: [_; BATCH] = std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
+            let fd = self.udp.as_raw_fd();
+            let messages = recvmmsg(fd, &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+            let mut count = 0;
+            for (slot, message) in found.iter_mut().zip(messages) {
+                // Without a sender's address (which does not happen) it reads as an empty datagram.
+                *slot = match message.address.as_ref().and_then(standard) {
+                    Some(from) => (message.bytes, from),
+                    None => (0, slot.1),
+                };
+                count += 1;
+            }
+            Ok(count)
+        })
+    }
+
+    /// Sends datagrams in order; returns how many were dealt with. Fewer than all: the socket is full. One that the kernel refuses for a
+    /// reason of its own counts as sent, and lost: the transport notices by itself.
+    pub fn send(&mut self, departures: &[Departure]) -> usize {
+        let mut done = 0;
+        let mut attempts = 0;
+        while let Some(rest) = departures.get(done..).filter(|rest| !rest.is_empty()) {
+            let sent = match rest {
+                [one] => self.udp.send_to(&one.bytes, one.to).map(|_| 1),
+                more => self.send_many(more),
+            };
+            match sent {
+                Ok(count) => {
+                    done += count.max(1);
+                    attempts = 0;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    // An error that an earlier datagram caused: this one has not been tried.
+                    if error.kind() != ErrorKind::Interrupted {
+                        self.read_errors();
+                    }
+                    attempts += 1;
+                    if attempts >= ATTEMPTS {
+                        done += 1;
+                        attempts = 0;
+                    }
+                }
+            }
+        }
+        done
+    }
+
+    fn send_many(&self, departures: &[Departure]) -> io::Result<usize> {
+        let empty = Vec::new();
+        let departure = |place: usize| departures.get(place);
+        let slices: [_; BATCH] =
+            std::array::from_fn(|place| [IoSlice::new(departure(place).map_or(&empty, |one| &one.bytes))]);
+        let addresses: [_; BATCH] = std::array::from_fn(|place| departure(place).map(|one| SockaddrStorage::from(one.to)));
+        let count = departures.len().min(BATCH);
+        SEND_HEADERS.with(|headers| {
+            let mut headers = headers.borrow_mut();
+            let fd = self.udp.as_raw_fd();
+            let (slices, addresses) = (slices.iter().take(count), addresses.get(..count).unwrap_or_default());
+            Ok(sendmmsg(fd, &mut headers, slices, addresses, [], MsgFlags::MSG_DONTWAIT)?.count())
+        })
+    }
+
+    /// Sends one datagram that may get lost.
+    pub fn send_loosely(&mut self, bytes: &[u8], to: SocketAddr) {
+        for _ in 0..ATTEMPTS {
+            match self.udp.send_to(bytes, to) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_about_one_datagram(&error) => self.read_errors(),
+                _ => return,
+            }
+        }
+    }
+
+    /// Empties the socket's error queue (or else it would be reported as readable for ever) and notes who refused.
+    fn read_errors(&mut self) {
+        for _ in 0..BATCH * ATTEMPTS {
+            let mut space = [0u8; 64];
+            let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+            let mut slices = [IoSliceMut::new(&mut space)];
+            let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+            let read = recvmsg::<SockaddrStorage>(self.udp.as_raw_fd(), &mut slices, Some(&mut control), flags);
+            let Ok(message) = read else { return };
+            let refused = message.cmsgs().is_ok_and(|mut controls| {
+                controls.any(|control| match control {
+                    ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+                        error.ee_errno == Errno::ECONNREFUSED as u32
+                    }
+                    _ => false,
+                })
+            });
+            if let Some(addr) = message.address.as_ref().and_then(standard)
+                && refused
+                && !self.refused.contains(&addr)
+                && self.refused.len() < BATCH
+            {
+                self.refused.push(addr);
+            }
+        }
+    }
+}
+
+/// Errors that ICMP or the local stack report for some datagram that was sent; the socket itself is well.
+fn is_about_one_datagram(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(
+            Errno::ECONNREFUSED
+                | Errno::EHOSTUNREACH
+                | Errno::ENETUNREACH
+                | Errno::EHOSTDOWN
+                | Errno::ENETDOWN
+                | Errno::EMSGSIZE
+                | Errno::EPROTO
+                | Errno::EACCES
+                | Errno::ENOPROTOOPT
+                | Errno::EOPNOTSUPP
+                | Errno::ENONET
+        )
+    )
+}
+
+fn standard(address: &SockaddrStorage) -> Option<SocketAddr> {
+    match address.family()? {
+        nix::sys::socket::AddressFamily::Inet => Some(SocketAddr::V4((*address.as_sockaddr_in()?).into())),
+        nix::sys::socket::AddressFamily::Inet6 => Some(SocketAddr::V6((*address.as_sockaddr_in6()?).into())),
+        _ => None,
+    }
+}

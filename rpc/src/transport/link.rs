@@ -1,0 +1,291 @@
+//! An open session: the two halves, joined with time. Says when to acknowledge, when to send again, when to give up.
+
+use std::time::Duration;
+
+use super::config::TransportConfig;
+use super::pool::Pool;
+use super::random::Random;
+use super::receive::{Accepted, ReceiveHalf};
+use super::rtt::{INITIAL, Rtt, backed_off};
+use super::send::{SendHalf, SendLimits};
+use super::sent_times::SentTimes;
+use super::types::{BootEpoch, Counters, LostReason};
+use crate::time::Time;
+use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS, SessionId, WINDOW_FRAGMENTS};
+use crate::wire::{MAX_WORDS, data_header_bytes, fragment_bytes};
+
+/// Acknowledge at once when this much has arrived since the last acknowledgement: the sender's window must not run dry.
+const ACK_EVERY_BYTES: usize = 32 << 10;
+/// The same in fragments.
+const ACK_EVERY_FRAGMENTS: usize = 128;
+
+/// What two endpoints have agreed on.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Agreed {
+    pub boot: BootEpoch,
+    pub local: SessionId,
+    pub remote: SessionId,
+    pub datagram_max: usize,
+    pub message_max: usize,
+}
+
+/// What an operation may use of its transport.
+pub(super) struct Context<'a> {
+    pub config: &'a TransportConfig,
+    pub random: &'a mut Random,
+    pub pool: &'a mut Pool,
+    pub counters: &'a mut Counters,
+}
+
+/// An open session.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub agreed: Agreed,
+    pub send: SendHalf,
+    pub receive: ReceiveHalf,
+    rtt: Rtt,
+    sent: SentTimes,
+    retransmit_at: Option<Time>,
+    /// Since when the peer owes an acknowledgement without having said anything.
+    owed_since: Time,
+    /// The largest packet number seen, and when it came.
+    newest: Option<(u64, Time)>,
+    newest_echoed: Option<u64>,
+    ack_at: Option<Time>,
+    ack_now: bool,
+    unacked_bytes: usize,
+    unacked_fragments: usize,
+    heard_at: Time,
+    /// Whether the peer has sent anything on this session: before that it may not know that the session is open.
+    confirmed: bool,
+    ping_now: bool,
+    pings_unanswered: u32,
+    ping_at: Option<Time>,
+}
+
+impl Link {
+    pub fn new(now: Time, agreed: Agreed, config: &TransportConfig) -> Self {
+        let fragment_bytes = fragment_bytes(agreed.datagram_max, config.integrity);
+        let limits = SendLimits {
+            fragment_bytes,
+            window_bytes: config.window_bytes,
+            window_fragments: config.window_fragments.clamp(1, WINDOW_FRAGMENTS),
+        };
+        Link {
+            agreed,
+            send: SendHalf::new(limits),
+            receive: ReceiveHalf::new(fragment_bytes, agreed.message_max),
+            rtt: Rtt::default(),
+            sent: SentTimes::default(),
+            retransmit_at: None,
+            owed_since: now,
+            newest: None,
+            newest_echoed: None,
+            ack_at: None,
+            ack_now: false,
+            unacked_bytes: 0,
+            unacked_fragments: 0,
+            heard_at: now,
+            confirmed: false,
+            ping_now: true,
+            pings_unanswered: 0,
+            ping_at: Some(now + INITIAL),
+        }
+    }
+
+    /// Whether [`Self::transmit`] would write a datagram.
+    pub fn wants_transmit(&self) -> bool {
+        self.ack_now || self.ping_now || self.send.can_fill()
+    }
+
+    /// A datagram of this session has come: takes its packet number and acknowledgement. An acknowledgement of what was never sent is
+    /// an error, and nothing of that datagram counts.
+    pub fn heard(&mut self, now: Time, packet: u64, flags: Flags, ack: &AckBlock, cx: &mut Context<'_>) -> bool {
+        if ack.echo.is_some_and(|echo| echo.packet >= self.sent.next()) {
+            return false;
+        }
+        let Ok(progress) = self.send.acked(ack, flags.has(Flags::CUT), cx.pool) else { return false };
+        self.heard_at = now;
+        self.pings_unanswered = 0;
+        if !self.confirmed {
+            self.confirmed = true;
+            self.ping_now = false;
+        }
+        self.ping_at = cx.config.keep_alive.map(|keep| now + keep.ping_every);
+        if self.newest.is_none_or(|(newest, _)| packet > newest) {
+            self.newest = Some((packet, now));
+        }
+        if let Some(echo) = ack.echo {
+            self.sample(now, echo);
+        }
+        self.ack_now |= flags.has(Flags::PING);
+        cx.counters.fast_retransmissions += progress.lost as u64;
+        if progress.acked > 0 {
+            self.rtt.progress();
+            self.retransmit_at = None;
+        }
+        if progress.acked > 0 || progress.lost > 0 {
+            self.arm(now, cx);
+        }
+        true
+    }
+
+    fn sample(&mut self, now: Time, echo: Echo) {
+        if self.newest_echoed.is_some_and(|newest| echo.packet <= newest) {
+            return;
+        }
+        self.newest_echoed = Some(echo.packet);
+        let waited = Duration::from_micros(u64::from(echo.waited_us));
+        if let Some(sent) = self.sent.at(echo.packet)
+            && let Some(round_trip) = (now - sent).checked_sub(waited)
+        {
+            self.rtt.sample(round_trip);
+        }
+    }
+
+    /// One fragment of a datagram that was [`Self::heard`].
+    pub fn accept(
+        &mut self,
+        now: Time,
+        fragment: Fragment,
+        bytes: &[u8],
+        allowance: usize,
+        cx: &mut Context<'_>,
+    ) -> Accepted {
+        let accepted = self.receive.accept(fragment, bytes, allowance);
+        match accepted {
+            Accepted::Single | Accepted::Part | Accepted::Assembled(_) => {
+                cx.counters.fragments_received += 1;
+                self.unacked_bytes += bytes.len();
+                self.unacked_fragments += 1;
+                self.ack_now |= self.receive.has_gap()
+                    || self.unacked_bytes >= ACK_EVERY_BYTES
+                    || self.unacked_fragments >= ACK_EVERY_FRAGMENTS;
+            }
+            // Its sender has missed our acknowledgement, or sent again too early: tell it soon.
+            Accepted::Duplicate => {
+                cx.counters.duplicates_dropped += 1;
+                self.ack_now = true;
+            }
+            Accepted::Refused => cx.counters.overflow_dropped += 1,
+            Accepted::Invalid => cx.counters.garbage_dropped += 1,
+        }
+        if self.ack_at.is_none() {
+            self.ack_at = Some(now + cx.config.ack_delay);
+        }
+        accepted
+    }
+
+    /// Starts the retransmission timer if something is under way and it does not run.
+    fn arm(&mut self, now: Time, cx: &mut Context<'_>) {
+        if self.retransmit_at.is_some() || self.send.outstanding() == 0 || !self.send.is_flying() {
+            return;
+        }
+        let timeout = crate::time::nanoseconds(self.rtt.timeout(cx.config.ack_delay));
+        // Up to an eighth of jitter, so that peers that lost together do not come back together.
+        let jitter = cx.random.below(timeout / 8);
+        self.retransmit_at = Some(now + Duration::from_nanos(timeout + jitter));
+    }
+
+    /// Writes the next datagram, if there is one.
+    pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>, cx: &mut Context<'_>) -> bool {
+        if !self.wants_transmit() {
+            return false;
+        }
+        let packet = self.sent.next();
+        let mut ack = self.receive.ack(self.newest.map(|(packet, at)| Echo { packet, waited_us: micros(now - at) }));
+        // A bitmap that does not fit beside frames travels alone first.
+        let bare = (self.ack_now && ack.words().len() > RESERVED_WORDS) || !self.send.can_fill();
+        let mut prefix = Prefix::new(Kind::Data, self.agreed.remote, self.agreed.local);
+        if ack.cut(self.words_max(bare, cx)) {
+            prefix.flags = prefix.flags.with(Flags::CUT);
+        }
+        if self.ping_now {
+            prefix.flags = prefix.flags.with(Flags::PING);
+            cx.counters.pings += 1;
+        }
+        prefix.write(out);
+        out.extend_from_slice(&packet.to_be_bytes());
+        ack.write(out);
+        if bare {
+            cx.counters.acks_bare += u64::from(!self.ping_now);
+        } else {
+            let room = self.agreed.datagram_max - out.len() - cx.config.integrity.trailer_bytes();
+            let idle = !self.send.is_flying();
+            let filled = self.send.fill(packet, room, out);
+            cx.counters.fragments_sent += filled.fresh as u64;
+            cx.counters.retransmissions += filled.again as u64;
+            if idle {
+                self.owed_since = now;
+            }
+        }
+        cx.config.integrity.seal(out);
+        self.sent.record(now);
+        self.ack_now = false;
+        self.ack_at = None;
+        self.unacked_bytes = 0;
+        self.unacked_fragments = 0;
+        self.ping_now = false;
+        self.arm(now, cx);
+        true
+    }
+
+    fn words_max(&self, bare: bool, cx: &Context<'_>) -> usize {
+        let room = self.agreed.datagram_max - data_header_bytes(0) - cx.config.integrity.trailer_bytes();
+        if bare { MAX_WORDS.min(room / 8) } else { RESERVED_WORDS }
+    }
+
+    /// When [`Self::timeout`] has something to do.
+    pub fn next_timeout(&self, config: &TransportConfig) -> Option<Time> {
+        [self.ack_at, self.retransmit_at, self.ping_at, self.dead_at(config)].into_iter().flatten().min()
+    }
+
+    /// When to give the peer up if it stays silent.
+    fn dead_at(&self, config: &TransportConfig) -> Option<Time> {
+        if !self.confirmed {
+            return Some(self.heard_at + config.connect_timeout);
+        }
+        match config.keep_alive {
+            // A program that was stopped itself, and now finds its clock far ahead, asks before it judges.
+            Some(keep) => (self.pings_unanswered >= 2).then_some(self.heard_at + keep.dead_after),
+            None => (self.send.outstanding() > 0).then(|| self.heard_at.max(self.owed_since) + config.give_up_after),
+        }
+    }
+
+    /// Does what is due; a reason ends the session.
+    pub fn timeout(&mut self, now: Time, cx: &mut Context<'_>) -> Option<LostReason> {
+        if self.dead_at(cx.config).is_some_and(|at| at <= now) {
+            return Some(LostReason::Silent);
+        }
+        if self.ack_at.is_some_and(|at| at <= now) {
+            self.ack_at = None;
+            self.ack_now = true;
+        }
+        if self.ping_at.is_some_and(|at| at <= now) {
+            self.ping(now, cx.config);
+        }
+        if self.retransmit_at.is_some_and(|at| at <= now) {
+            let age = self.rtt.timeout(cx.config.ack_delay);
+            self.send.expired(self.sent.newest_before(now, age));
+            self.rtt.back_off();
+            cx.counters.timeouts += 1;
+            self.retransmit_at = None;
+            self.arm(now, cx);
+        }
+        None
+    }
+
+    fn ping(&mut self, now: Time, config: &TransportConfig) {
+        self.ping_now = true;
+        self.pings_unanswered = self.pings_unanswered.saturating_add(1);
+        self.ping_at = if self.confirmed {
+            config.keep_alive.map(|keep| now + keep.ping_every)
+        } else {
+            Some(now + backed_off(INITIAL, self.pings_unanswered))
+        };
+    }
+}
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}

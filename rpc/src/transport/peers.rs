@@ -1,0 +1,143 @@
+//! The table of sessions.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use super::link::Link;
+use super::opening::Opening;
+use super::types::Peer;
+
+/// How far a session is.
+#[derive(Debug)]
+pub(super) enum State {
+    Opening(Opening),
+    Up(Box<Link>),
+}
+
+impl State {
+    pub fn wants_transmit(&self) -> bool {
+        match self {
+            State::Opening(opening) => opening.hello_now,
+            State::Up(link) => link.wants_transmit(),
+        }
+    }
+}
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub addr: SocketAddr,
+    pub peer: Peer,
+    pub state: State,
+    /// Whether it stands in the queue of those that have something to send.
+    queued: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    session: Option<Session>,
+}
+
+/// All sessions, by handle and by address, and a queue of those that have something to send.
+#[derive(Debug)]
+pub(super) struct Peers {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_addr: BTreeMap<SocketAddr, Peer>,
+    latest: Option<(SocketAddr, Peer)>,
+    ready: VecDeque<Peer>,
+    limit: usize,
+}
+
+impl Peers {
+    pub fn new(limit: usize) -> Self {
+        Peers {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_addr: BTreeMap::new(),
+            latest: None,
+            ready: VecDeque::new(),
+            limit,
+        }
+    }
+
+    pub fn get(&self, peer: Peer) -> Option<&Session> {
+        let slot = self.slots.get(peer.index as usize)?;
+        if slot.generation == peer.generation { slot.session.as_ref() } else { None }
+    }
+
+    pub fn get_mut(&mut self, peer: Peer) -> Option<&mut Session> {
+        let slot = self.slots.get_mut(peer.index as usize)?;
+        if slot.generation == peer.generation { slot.session.as_mut() } else { None }
+    }
+
+    /// The session with an address. Datagrams come in runs from one address, so the latest answer is kept.
+    pub fn at(&mut self, addr: SocketAddr) -> Option<Peer> {
+        if let Some((latest, peer)) = self.latest
+            && latest == addr
+        {
+            return Some(peer);
+        }
+        let peer = *self.by_addr.get(&addr)?;
+        self.latest = Some((addr, peer));
+        Some(peer)
+    }
+
+    /// Adds a session; none when there are too many.
+    pub fn insert(&mut self, addr: SocketAddr, state: State) -> Option<Peer> {
+        if self.by_addr.len() >= self.limit {
+            return None;
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, session: None });
+            (self.slots.len() - 1) as u32
+        });
+        let slot = self.slots.get_mut(index as usize)?;
+        let peer = Peer { index, generation: slot.generation };
+        slot.session = Some(Session { addr, peer, state, queued: false });
+        self.by_addr.insert(addr, peer);
+        self.latest = None;
+        Some(peer)
+    }
+
+    /// Takes a session out; its handle is dead from now on.
+    pub fn remove(&mut self, peer: Peer) -> Option<Session> {
+        self.get(peer)?;
+        let slot = self.slots.get_mut(peer.index as usize)?;
+        let session = slot.session.take()?;
+        self.by_addr.remove(&session.addr);
+        self.latest = None;
+        // A slot whose generations are used up stays empty: no handle ever comes twice.
+        if let Some(generation) = slot.generation.checked_add(1) {
+            slot.generation = generation;
+            self.free.push(peer.index);
+        }
+        Some(session)
+    }
+
+    /// Every session.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.slots.iter_mut().filter_map(|slot| slot.session.as_mut())
+    }
+
+    /// Puts a session into the queue if it has something to send.
+    pub fn enqueue(&mut self, peer: Peer) {
+        let Some(session) = self.get_mut(peer) else { return };
+        if !session.queued && session.state.wants_transmit() {
+            session.queued = true;
+            self.ready.push_back(peer);
+        }
+    }
+
+    /// The next session of the queue.
+    pub fn next_ready(&mut self) -> Option<Peer> {
+        loop {
+            let peer = self.ready.pop_front()?;
+            if let Some(session) = self.get_mut(peer) {
+                session.queued = false;
+                return Some(peer);
+            }
+        }
+    }
+}

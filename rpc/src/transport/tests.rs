@@ -1,0 +1,7 @@
+//! Two endpoints, a virtual clock, and a network that misbehaves by a seed.
+
+mod exactly_once;
+mod halves;
+mod network;
+mod sessions;
+mod wild;

@@ -1,0 +1,82 @@
+//! The acknowledgement block of a data datagram.
+
+use super::{Reader, WINDOW_FRAGMENTS, WireError};
+
+/// Words of bitmap that cover the whole window.
+pub const MAX_WORDS: usize = WINDOW_FRAGMENTS / 64;
+
+/// Which datagram was the newest to arrive, and how long that was ago when this was written.
+///
+/// Every datagram has a packet number of its own, also when it carries fragments for the second time, so a round-trip
+/// sample is never ambiguous; this does the work of timestamps or of an echoed attempt number (RFC 6298 section 3, Karn's
+/// algorithm, is not needed).
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Echo {
+    /// The largest packet number seen.
+    pub packet: u64,
+    /// Microseconds that it has waited here for this echo; the time that the receiving program took is not the network's.
+    pub waited_us: u32,
+}
+
+/// What its sender has received: everything below `next`, and what the bitmap says of the fragments from `next` on.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct AckBlock {
+    /// The lowest sequence number that is missing.
+    pub next: u64,
+    /// For round-trip times and loss detection; none when nothing was received yet.
+    pub echo: Option<Echo>,
+    words: [u64; MAX_WORDS],
+    used: usize,
+}
+
+impl AckBlock {
+    /// A block; `words` beyond the window are ignored, trailing zero words are not sent. Bit `b` of word `w` speaks of
+    /// sequence number `next + 64 w + b`.
+    pub fn new(next: u64, echo: Option<Echo>, words: &[u64]) -> Self {
+        let mut block = AckBlock { next, echo, words: [0; MAX_WORDS], used: 0 };
+        for (index, (slot, word)) in block.words.iter_mut().zip(words).enumerate() {
+            *slot = *word;
+            if *word != 0 {
+                block.used = index + 1;
+            }
+        }
+        block
+    }
+
+    /// The bitmap, without trailing zero words.
+    pub fn words(&self) -> &[u64] {
+        self.words.get(..self.used).unwrap_or_default()
+    }
+
+    /// Keeps at most `limit` words; true when some were cut off.
+    pub fn cut(&mut self, limit: usize) -> bool {
+        let cut = self.used > limit;
+        self.used = self.used.min(limit);
+        cut
+    }
+
+    /// Appends it.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let echo = self.echo.unwrap_or(Echo { packet: u64::MAX, waited_us: 0 });
+        out.extend_from_slice(&self.next.to_be_bytes());
+        out.extend_from_slice(&echo.packet.to_be_bytes());
+        out.extend_from_slice(&echo.waited_us.to_be_bytes());
+        out.push(self.used as u8);
+        for word in self.words() {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+    }
+
+    /// Reads it.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let next = reader.u64()?;
+        let (packet, waited_us) = (reader.u64()?, reader.u32()?);
+        let echo = (packet != u64::MAX).then_some(Echo { packet, waited_us });
+        let used = usize::from(reader.u8()?);
+        let mut words = [0; MAX_WORDS];
+        for word in words.get_mut(..used).ok_or(WireError::Value)? {
+            *word = reader.u64()?;
+        }
+        Ok(AckBlock { next, echo, words, used })
+    }
+}

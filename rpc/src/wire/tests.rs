@@ -1,0 +1,113 @@
+//! Round trips, and bytes that nobody meant.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn prefix() -> impl Strategy<Value = Prefix> {
+    let kind = prop_oneof![Just(Kind::Hello), Just(Kind::HelloAck), Just(Kind::Data), Just(Kind::Reset)];
+    (any::<u8>(), kind, any::<u8>(), any::<u64>(), any::<u64>()).prop_map(|(version, kind, flags, to, from)| Prefix {
+        version,
+        kind,
+        flags: Flags(flags),
+        to: SessionId(to),
+        from: SessionId(from),
+    })
+}
+
+fn ack() -> impl Strategy<Value = AckBlock> {
+    let echo = proptest::option::of((0..u64::MAX, any::<u32>()));
+    (any::<u64>(), echo, proptest::collection::vec(any::<u64>(), 0..=MAX_WORDS)).prop_map(|(next, echo, words)| {
+        AckBlock::new(next, echo.map(|(packet, waited_us)| Echo { packet, waited_us }), &words)
+    })
+}
+
+fn fragment() -> impl Strategy<Value = Fragment> {
+    (65_536..u64::MAX, any::<u16>(), any::<u16>(), any::<u8>()).prop_map(|(sequence, a, b, channel)| Fragment {
+        sequence,
+        index: a.min(b).min(u16::MAX - 1),
+        count: a.max(b).max(a.min(b).saturating_add(1)),
+        channel,
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_prefix_reads_back_as_written(prefix in prefix()) {
+        let mut bytes = Vec::new();
+        prefix.write(&mut bytes);
+        prop_assert_eq!(bytes.len(), PREFIX_BYTES);
+        prop_assert_eq!(Prefix::read(&mut Reader::new(&bytes)), Ok(prefix));
+    }
+
+    #[test]
+    fn a_hello_reads_back_as_written(boot: u64, datagram_max: u32, message_max: u32) {
+        let hello = Hello { boot, datagram_max, message_max };
+        let mut bytes = Vec::new();
+        hello.write(&mut bytes);
+        prop_assert_eq!(bytes.len() + PREFIX_BYTES + 4, HELLO_BYTES);
+        prop_assert_eq!(Hello::read(&mut Reader::new(&bytes)), Ok(hello));
+    }
+
+    #[test]
+    fn an_acknowledgement_reads_back_as_written(ack in ack()) {
+        let mut bytes = Vec::new();
+        ack.write(&mut bytes);
+        prop_assert_eq!(bytes.len() + PREFIX_BYTES + 8, data_header_bytes(ack.words().len()));
+        prop_assert_eq!(AckBlock::read(&mut Reader::new(&bytes)), Ok(ack));
+    }
+
+    #[test]
+    fn frames_read_back_as_written(
+        frames in proptest::collection::vec((fragment(), proptest::collection::vec(any::<u8>(), 0..100)), 0..10)
+    ) {
+        let mut bytes = Vec::new();
+        for (fragment, body) in &frames {
+            write_frame_header(*fragment, body.len(), &mut bytes);
+            bytes.extend_from_slice(body);
+        }
+        let read: Result<Vec<_>, _> = Frames::new(Reader::new(&bytes)).collect();
+        let read: Vec<_> = read.unwrap().into_iter().map(|(fragment, body)| (fragment, body.to_vec())).collect();
+        prop_assert_eq!(read, frames);
+    }
+
+    #[test]
+    fn random_bytes_never_panic_any_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Prefix::read(&mut Reader::new(&bytes));
+        let _ = Hello::read(&mut Reader::new(&bytes));
+        let _ = Reset::read(&mut Reader::new(&bytes));
+        let _ = AckBlock::read(&mut Reader::new(&bytes));
+        let _ = Integrity::Crc32.open(&bytes);
+        prop_assert!(Frames::new(Reader::new(&bytes)).count() <= bytes.len());
+    }
+
+    #[test]
+    fn a_sealed_datagram_opens_and_a_damaged_one_does_not(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300), at: usize, bit in 0..8u32
+    ) {
+        let mut sealed = bytes.clone();
+        Integrity::Crc32.seal(&mut sealed);
+        prop_assert_eq!(Integrity::Crc32.open(&sealed), Ok(&bytes[..]));
+        let at = at % sealed.len();
+        sealed[at] ^= 1u8 << bit;
+        prop_assert_eq!(Integrity::Crc32.open(&sealed), Err(WireError::Corrupt));
+    }
+}
+
+#[test]
+fn a_refusal_is_never_larger_than_what_it_refuses() {
+    const { assert!(RESET_BYTES <= HELLO_BYTES) };
+    assert!(RESET_BYTES <= data_header_bytes(0) + Integrity::Crc32.trailer_bytes());
+    let reset = Reset { reason: ResetReason::Version, boot: 7 };
+    let mut bytes = Vec::new();
+    reset.write(&mut bytes);
+    assert_eq!(bytes.len() + PREFIX_BYTES + 4, RESET_BYTES);
+    assert_eq!(Reset::read(&mut Reader::new(&bytes)), Ok(reset));
+}
+
+#[test]
+fn a_full_fragment_and_a_reserved_bitmap_fill_a_datagram_exactly() {
+    let bytes = fragment_bytes(1_472, Integrity::Crc32);
+    let datagram = data_header_bytes(RESERVED_WORDS) + FRAME_HEADER_BYTES + bytes + Integrity::Crc32.trailer_bytes();
+    assert_eq!(datagram, 1_472);
+}
