@@ -4,13 +4,14 @@ mod common;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use common::*;
-use rpc::{CallErrorKind, Ran};
+use rpc::{CallErrorKind, Client, MethodId, PendingCall, Ran};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
@@ -99,5 +100,37 @@ fn a_future_that_was_never_polled_sends_nothing() {
         let lab = LabAsyncClient::new(client(&server));
         drop(lab.increment());
         assert_eq!(lab.client().counters().calls, 0);
+    });
+}
+
+/// A task that is done with its call, and with the client, as soon as it is woken.
+struct LetsGo {
+    held: Mutex<Option<(Client, PendingCall<u64>)>>,
+    gone: AtomicBool,
+}
+
+impl Wake for LetsGo {
+    fn wake(self: Arc<Self>) {
+        drop(self.held.lock().unwrap().take());
+        self.gone.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn the_last_client_may_go_in_the_task_that_its_reply_wakes() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder.pool(1));
+        let client = client(&server);
+        // The only worker waits, so the reply cannot come before the waker stands.
+        let held: PendingCall<u32> = client.start(LabClient::ID, MethodId(4), &(7u32,));
+        bench.wait_inside(1);
+        let mut call: PendingCall<u64> = client.start(LabClient::ID, MethodId(3), &());
+        let task = Arc::new(LetsGo { held: Mutex::new(None), gone: AtomicBool::new(false) });
+        let waker = Waker::from(Arc::clone(&task));
+        assert!(pin!(&mut call).as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(held);
+        *task.held.lock().unwrap() = Some((client, call));
+        bench.open_gate();
+        until("the client is gone", || task.gone.load(Ordering::SeqCst));
     });
 }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::*;
+use rpc::driver::DriverConfig;
 use rpc::{CallErrorKind, Client, ClientConfig, MethodId, PendingCall, Ran, Server, StartError};
 
 #[test]
@@ -45,6 +46,30 @@ fn large_arguments_count_against_the_queue() {
 }
 
 #[test]
+fn replies_that_find_the_send_queue_full_wait_for_room() {
+    guarded(|| {
+        let mut config = DriverConfig::default();
+        config.transport.max_queued_bytes = 3 << 20;
+        let (server, _bench) = serve(|builder| builder.config(config));
+        let lab = lab(&server);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                let lab = lab.clone();
+                scope.spawn(move || {
+                    for _ in 0..3 {
+                        assert_eq!(lab.zeros(2 << 20).unwrap().0.len(), 2 << 20);
+                    }
+                });
+            }
+        });
+        // This one will never find room.
+        let error = lab.zeros(4 << 20).unwrap_err();
+        assert!(matches!(error.kind, CallErrorKind::BadResult(_)), "{error}");
+        assert_eq!(server.counters().replies_dropped, 0);
+    });
+}
+
+#[test]
 fn a_server_that_stops_finishes_what_it_began_and_refuses_the_rest() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder.pool(1));
@@ -63,6 +88,37 @@ fn a_server_that_stops_finishes_what_it_began_and_refuses_the_rest() {
         stopping.join().unwrap();
         let error = LabClient::new(client).increment().unwrap_err();
         assert!(matches!(error.kind, CallErrorKind::PeerLost { .. }), "{error}");
+    });
+}
+
+/// Private to this program, which needs one of its stubs only: no warnings.
+#[rpc::service]
+trait Clock {
+    #[deprecated = "use a watch"]
+    fn hour(&self) -> u8;
+    fn minute(&self) -> u8;
+}
+
+struct Noon;
+
+#[allow(deprecated)]
+impl Clock for Noon {
+    fn hour(&self) -> u8 {
+        12
+    }
+
+    fn minute(&self) -> u8 {
+        0
+    }
+}
+
+#[test]
+fn one_server_runs_several_services() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder.serve(ClockServer::new(Noon)));
+        let client = client(&server);
+        assert_eq!(ClockClient::new(client.clone()).minute().unwrap(), 0);
+        assert_eq!(LabClient::new(client).echo("both".to_owned()).unwrap(), "both");
     });
 }
 

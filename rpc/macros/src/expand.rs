@@ -41,10 +41,12 @@ fn server(item: &ItemTrait, methods: &[Method]) -> TokenStream {
     let arms = (0u16..).zip(methods).map(|(number, method)| dispatch_arm(item, number, method));
     quote! {
         #[doc = #text]
+        #[allow(dead_code, reason = "a program may be a client only")]
         #visibility struct #server<T> {
             service: ::std::sync::Arc<T>,
         }
 
+        #[allow(dead_code, reason = "a program may be a client only")]
         impl<T: #interface> #server<T> {
             /// The service's number on the wire.
             pub const ID: ::rpc::ServiceId = ::rpc::ServiceId::of(#name);
@@ -60,6 +62,7 @@ fn server(item: &ItemTrait, methods: &[Method]) -> TokenStream {
             }
         }
 
+        #[allow(deprecated, reason = "that a method is served is no use of it")]
         impl<T: #interface> ::rpc::Service for #server<T> {
             fn id(&self) -> ::rpc::ServiceId {
                 Self::ID
@@ -131,11 +134,13 @@ fn client(item: &ItemTrait, methods: &[Method], flavour: Flavour) -> TokenStream
     let calls = (0u16..).zip(methods).map(|(number, method)| client_method(item, number, method, flavour));
     quote! {
         #[doc = #text]
+        #[allow(dead_code, reason = "no program needs both clients")]
         #[derive(Clone, Debug)]
         #visibility struct #client {
             client: ::rpc::Client,
         }
 
+        #[allow(dead_code, reason = "no program needs both clients")]
         impl #client {
             /// The service's number on the wire.
             pub const ID: ::rpc::ServiceId = ::rpc::ServiceId::of(#name);

@@ -289,14 +289,16 @@ impl Role for Caller {
         self.stop
     }
 
-    fn ended(&mut self, driver: &mut Driver, failure: Option<String>) {
+    fn close(&mut self, driver: &mut Driver) {
+        if let Some(session) = self.session.take() {
+            driver.close(session.peer);
+        }
+    }
+
+    fn ended(&mut self, failure: Option<String>) {
         let failure = failure.unwrap_or_else(|| "it was closed".to_owned());
         self.table.fail_all(&CallError::new(CallErrorKind::Closed(failure.clone()), Ran::Maybe));
         self.failure = Some(failure);
-        if let Some(session) = self.session.take() {
-            driver.close(session.peer);
-            driver.flush();
-        }
     }
 
     fn take_wakes(&mut self, wakes: &mut Vec<Wake>) {

@@ -27,8 +27,10 @@ pub(crate) trait Role: Send + 'static {
     fn next_due(&self) -> Time;
     /// Whether the endpoint's thread should end.
     fn finished(&self) -> bool;
+    /// Ends the sessions; the endpoint is closing in good order.
+    fn close(&mut self, driver: &mut Driver);
     /// The endpoint's thread has ended, with this failure if any: nothing will come any more.
-    fn ended(&mut self, driver: &mut Driver, failure: Option<String>);
+    fn ended(&mut self, failure: Option<String>);
     /// Whom to wake once the mutex is free again: moved from the role's list to the end of this one.
     fn take_wakes(&mut self, wakes: &mut Vec<Wake>);
 }
@@ -118,7 +120,11 @@ impl<R: Role> Endpoint<R> {
         let mut wakes = Vec::new();
         let mut core = self.lock();
         let Core { driver, role, .. } = &mut *core;
-        role.ended(driver, failure);
+        if failure.is_none() {
+            role.close(driver);
+            driver.flush();
+        }
+        role.ended(failure);
         role.take_wakes(&mut wakes);
         drop(core);
         wakes.into_iter().for_each(Wake::wake);

@@ -132,6 +132,11 @@ impl Worker {
                     status = Status::BadResult;
                     put_text(body, &error.to_string());
                 }
+                // Not even an empty queue has room for it.
+                Err(error @ SendError::Backlog { queued: 0 }) if status == Status::Done => {
+                    status = Status::BadResult;
+                    put_text(body, &error.to_string());
+                }
                 Err(SendError::Backlog { .. }) => {
                     let until = *patience.get_or_insert_with(|| Instant::now() + ROOM_PATIENCE);
                     let left = until.saturating_duration_since(Instant::now());

@@ -158,7 +158,9 @@ impl Queue {
     fn lost(&mut self, peer: Peer) {
         self.peers.remove(&peer);
         // Nobody can be told the results any more.
+        let before = self.jobs.len();
         self.jobs.retain(|job| job.peer != peer);
+        self.counters.refused += before.saturating_sub(self.jobs.len()) as u64;
         self.queued_bytes = self.jobs.iter().map(|job| job.arguments.len()).sum();
     }
 }
@@ -203,14 +205,16 @@ impl Role for Queue {
         self.phase == Phase::Finished
     }
 
-    fn ended(&mut self, driver: &mut Driver, failure: Option<String>) {
-        self.phase = Phase::Finished;
-        self.counters.failed = failure.is_some();
-        self.jobs.clear();
+    fn close(&mut self, driver: &mut Driver) {
         for peer in std::mem::take(&mut self.peers) {
             driver.close(peer);
         }
-        driver.flush();
+    }
+
+    fn ended(&mut self, failure: Option<String>) {
+        self.phase = Phase::Finished;
+        self.counters.failed = failure.is_some();
+        self.jobs.clear();
         self.wakes.push(Wake::All(Arc::clone(&self.job_came)));
         self.wakes.push(Wake::All(Arc::clone(&self.room_came)));
     }
