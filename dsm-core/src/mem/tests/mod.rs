@@ -12,10 +12,10 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Scope, scope};
 
-/// A base that no other test uses; room for 2 TiB each.
+/// A base that no other test uses, with room for 4 GiB.
 fn next_base() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    BASE_DEFAULT + NEXT.fetch_add(1, Ordering::Relaxed) * (2 << 40)
+    BASE_DEFAULT + NEXT.fetch_add(1, Ordering::Relaxed) * (4 << 30)
 }
 
 /// A region of so many pages; `None`, said on stderr, where the machine grants no userfaultfd.
