@@ -215,7 +215,7 @@ impl Link {
             let filled = self.send.fill(packet, room, out);
             cx.counters.fragments_sent += filled.fresh as u64;
             cx.counters.retransmissions += filled.again as u64;
-            if idle {
+            if idle && filled.again == 0 {
                 self.owed_since = now;
             }
         }
