@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod doctor;
 mod run;
 mod signals;
 mod units;
@@ -21,11 +22,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Run),
+    Doctor(doctor::Doctor),
 }
 
 fn main() -> ExitCode {
     let status = match Cli::parse().command {
         Command::Run(run) => run.execute(),
+        Command::Doctor(doctor) => doctor.execute(),
     };
     // Statuses are 0 to 255; anything else could only be read as a failure.
     ExitCode::from(u8::try_from(status).unwrap_or(1))
