@@ -1,1 +1,20 @@
-//! Jobs.
+//! The same jobs over distributed shared memory and over remote procedure call.
+//!
+//! Each job is a module with a *pure* part that knows neither memory nor network (and is the reference that the others
+//! must equal), a part over shared memory, and for [`tsp`] a part over RPC. The programs in `src/bin` only read arguments
+//! and print; whoever wants the figures calls the library.
+//!
+//! | job | shows | program |
+//! | --- | --- | --- |
+//! | [`hello`] | the smallest program: one array, one barrier | `hello` |
+//! | [`counter`] | one hot word: lock, atomic, and the update that gets lost | `counter` |
+//! | [`jacobi`] | neighbours that exchange borders once per barrier | `jacobi` |
+//! | [`tsp`] | a work queue and a best bound: shared memory beside RPC | `tsp`, `tsp_rpc` |
+
+#![forbid(unsafe_code)]
+
+pub mod counter;
+mod figures;
+pub mod hello;
+pub mod jacobi;
+pub mod tsp;
