@@ -2,7 +2,7 @@
 
 use std::io::{self, PipeWriter};
 use std::marker::PhantomData;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -187,10 +187,7 @@ impl Running {
             // `self.control` holds a sender, so this never returns an error.
             Ending::No | Ending::Killed => return self.events.recv().ok(),
         };
-        match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
     fn react(&mut self, event: Event) {
