@@ -107,6 +107,7 @@ impl Driver {
 
     /// Queues a message; [`Self::flush`] puts it on the wire, together with others that fit into the same datagram.
     pub fn send(&mut self, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
+        // Asking the clock would cost more than a small message does.
         self.transport.send(Time::ZERO, peer, channel, parts)
     }
 
@@ -130,7 +131,9 @@ impl Driver {
             if self.held.is_empty() {
                 self.held = 0..self.load(now);
             }
-            let Some(departures) = self.departures.get(self.held.clone()).filter(|some| !some.is_empty()) else { return };
+            let Some(departures) = self.departures.get(self.held.clone()).filter(|some| !some.is_empty()) else {
+                return;
+            };
             let wanted = departures.len();
             let sent = self.socket.send(departures);
             self.held.start += sent;

@@ -7,7 +7,8 @@ use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg, setsockopt, sockopt,
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg,
+    setsockopt, sockopt,
 };
 
 /// Datagrams in one system call.
@@ -169,7 +170,8 @@ impl Socket {
         let departure = |place: usize| departures.get(place);
         let slices: [_; BATCH] =
             std::array::from_fn(|place| [IoSlice::new(departure(place).map_or(&empty, |one| &one.bytes))]);
-        let addresses: [_; BATCH] = std::array::from_fn(|place| departure(place).map(|one| SockaddrStorage::from(one.to)));
+        let addresses: [_; BATCH] =
+            std::array::from_fn(|place| departure(place).map(|one| SockaddrStorage::from(one.to)));
         let count = departures.len().min(BATCH);
         SEND_HEADERS.with(|headers| {
             let mut headers = headers.borrow_mut();

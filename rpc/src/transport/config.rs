@@ -38,7 +38,8 @@ pub struct TransportConfig {
     pub window_bytes: usize,
     /// How many fragments may be in flight to one peer; at most [`crate::wire::WINDOW_FRAGMENTS`].
     pub window_fragments: usize,
-    /// How long an acknowledgement waits for a datagram to ride on.
+    /// How long an acknowledgement waits for a datagram to ride on. With zero, everything that arrives is acknowledged by
+    /// a datagram of its own at once: a call then costs four datagrams.
     pub ack_delay: Duration,
     /// How long an opening may take.
     pub connect_timeout: Duration,
@@ -80,6 +81,9 @@ impl TransportConfig {
         self.datagram_max = self.datagram_max.clamp(DATAGRAM_MIN, largest);
         self.datagram_max_loopback = self.datagram_max_loopback.clamp(DATAGRAM_MIN, largest);
         self.max_message = self.max_message.min(u32::MAX as usize);
+        if let Some(keep) = &mut self.keep_alive {
+            keep.ping_every = keep.ping_every.max(Duration::from_millis(1));
+        }
         // What may be received at all must fit into reassembly, or it would be sent again for ever.
         let one_message = self.max_message + 2 * largest;
         self.max_reassembly_bytes_per_peer = self.max_reassembly_bytes_per_peer.max(one_message);

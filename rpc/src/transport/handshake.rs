@@ -32,7 +32,13 @@ pub(super) fn own_hello(config: &TransportConfig, boot: BootEpoch, addr: SocketA
 }
 
 /// What a peer's hello and ours come to.
-fn agree(transport: &Transport, addr: SocketAddr, local: crate::wire::SessionId, prefix: &Prefix, theirs: Hello) -> Agreed {
+fn agree(
+    transport: &Transport,
+    addr: SocketAddr,
+    local: crate::wire::SessionId,
+    prefix: &Prefix,
+    theirs: Hello,
+) -> Agreed {
     let ours = own_hello(&transport.config, transport.boot, addr);
     let datagram_max = ours.datagram_max.min(theirs.datagram_max) as usize;
     let fragments_hold = fragment_bytes(datagram_max, transport.config.integrity) * usize::from(u16::MAX);
@@ -120,9 +126,10 @@ fn hello_ack(
         return Err(WireError::Value);
     }
     let Some(peer) = t.peers.at(from) else { return Ok(()) };
-    let asked = t.peers.get(peer).is_some_and(
-        |session| matches!(&session.state, State::Opening(opening) if opening.local == prefix.to),
-    );
+    let asked = t
+        .peers
+        .get(peer)
+        .is_some_and(|session| matches!(&session.state, State::Opening(opening) if opening.local == prefix.to));
     if asked {
         let agreed = agree(t, from, prefix.to, prefix, theirs);
         t.candidates.remove(from, &agreed);
@@ -173,14 +180,7 @@ fn foreign_version(
     Ok(())
 }
 
-fn data(
-    t: &mut Transport,
-    now: Time,
-    from: SocketAddr,
-    prefix: &Prefix,
-    body: DataBody<'_>,
-    events: &mut Vec<Event>,
-) {
+fn data(t: &mut Transport, now: Time, from: SocketAddr, prefix: &Prefix, body: DataBody<'_>, events: &mut Vec<Event>) {
     let current = t.peers.at(from);
     let state = current.and_then(|peer| t.peers.get(peer)).map(|session| &session.state);
     if let (Some(peer), Some(State::Up(link))) = (current, state)

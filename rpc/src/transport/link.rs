@@ -15,7 +15,8 @@ use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS,
 use crate::wire::{MAX_WORDS, data_header_bytes, fragment_bytes};
 
 /// Acknowledge at once when this much has arrived since the last acknowledgement: the sender's window must not run dry.
-const ACK_EVERY_BYTES: usize = 32 << 10;
+/// One datagram of the largest size is less, so that a call with large arguments still costs two datagrams.
+const ACK_EVERY_BYTES: usize = 80 << 10;
 /// The same in fragments.
 const ACK_EVERY_FRAGMENTS: usize = 128;
 

@@ -62,6 +62,8 @@ pub struct Transport {
     wake: Option<Time>,
     /// Reassembly memory of all sessions.
     reserved: usize,
+    /// Room for what [`Self::timeout`] finds; empty between calls.
+    due: Vec<(Peer, Option<LostReason>)>,
 }
 
 macro_rules! context {
@@ -92,6 +94,7 @@ impl Transport {
             controls: Controls::new(),
             wake: None,
             reserved: 0,
+            due: Vec::new(),
         }
     }
 
@@ -112,8 +115,9 @@ impl Transport {
         Ok(peer)
     }
 
-    /// Queues one message, the concatenation of `parts`.
-    pub fn send(&mut self, now: Time, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
+    /// Queues one message, the concatenation of `parts`. No timer starts before [`Self::transmit`] takes it, so the time is not
+    /// used yet.
+    pub fn send(&mut self, _now: Time, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
         let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
         let total = parts.iter().map(|part| part.len()).sum();
         match &mut session.state {
@@ -131,7 +135,6 @@ impl Transport {
             }
         }
         self.counters.messages_sent += 1;
-        let _ = now;
         self.peers.enqueue(peer);
         Ok(())
     }
@@ -232,8 +235,7 @@ impl Transport {
             return;
         }
         let mut wake: Option<Time> = None;
-        let mut lost = Vec::new();
-        let mut ready = Vec::new();
+        let mut due = std::mem::take(&mut self.due);
         for session in self.peers.iter_mut() {
             let (reason, next) = match &mut session.state {
                 State::Opening(opening) => {
@@ -245,23 +247,26 @@ impl Transport {
                     (reason, link.next_timeout(&self.config))
                 }
             };
-            match reason {
-                Some(reason) => lost.push((session.peer, reason)),
-                None => wake = wake.into_iter().chain(next).min(),
+            if reason.is_none() {
+                wake = wake.into_iter().chain(next).min();
             }
-            if session.state.wants_transmit() {
-                ready.push(session.peer);
+            if reason.is_some() || session.state.wants_transmit() {
+                due.push((session.peer, reason));
             }
         }
         self.wake = wake;
-        lost.into_iter().for_each(|(peer, reason)| self.lose(peer, reason, events));
-        ready.into_iter().for_each(|peer| self.peers.enqueue(peer));
+        for (peer, reason) in due.drain(..) {
+            match reason {
+                Some(reason) => self.lose(peer, reason, events),
+                None => self.peers.enqueue(peer),
+            }
+        }
+        self.due = due;
     }
 
     /// The network says that nothing listens at `addr`. That ends an open session; while it is still opening, the peer may just not
     /// have started yet.
-    pub fn refused(&mut self, now: Time, addr: SocketAddr, events: &mut Vec<Event>) {
-        let _ = now;
+    pub fn refused(&mut self, _now: Time, addr: SocketAddr, events: &mut Vec<Event>) {
         if let Some(peer) = self.peers.at(addr)
             && self.peers.get(peer).is_some_and(|session| matches!(session.state, State::Up(_)))
         {

@@ -145,15 +145,15 @@ impl ReceiveHalf {
             return Accepted::Invalid;
         }
         let reserve = usize::from(count) * self.fragment_bytes + PARTIAL_CHARGE;
-        if !self.partial.contains_key(&first) {
-            if reserve > allowance {
-                return Accepted::Refused;
-            }
-            let bytes = Vec::with_capacity(reserve - PARTIAL_CHARGE);
-            self.partial.insert(first, Partial { count, channel, arrived: 0, bytes, reserved: reserve });
-            self.reserved += reserve;
+        let is_new = !self.partial.contains_key(&first);
+        if is_new && reserve > allowance {
+            return Accepted::Refused;
         }
-        let Some(partial) = self.partial.get_mut(&first) else { return Accepted::Invalid };
+        self.reserved += if is_new { reserve } else { 0 };
+        let partial = self.partial.entry(first).or_insert_with(|| {
+            let bytes = Vec::with_capacity(reserve - PARTIAL_CHARGE);
+            Partial { count, channel, arrived: 0, bytes, reserved: reserve }
+        });
         if partial.count != count || partial.channel != channel {
             return Accepted::Invalid;
         }
@@ -162,13 +162,9 @@ impl ReceiveHalf {
         if partial.arrived < count {
             return Accepted::Part;
         }
-        match self.partial.remove(&first) {
-            Some(whole) => {
-                self.reserved -= whole.reserved;
-                if whole.bytes.len() > self.message_max { Accepted::Invalid } else { Accepted::Assembled(whole.bytes) }
-            }
-            None => Accepted::Invalid,
-        }
+        let Some(whole) = self.partial.remove(&first) else { return Accepted::Invalid };
+        self.reserved -= whole.reserved;
+        if whole.bytes.len() > self.message_max { Accepted::Invalid } else { Accepted::Assembled(whole.bytes) }
     }
 }
 

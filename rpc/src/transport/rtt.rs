@@ -29,9 +29,7 @@ impl Rtt {
         let sample = crate::time::nanoseconds(round_trip).min(60_000_000_000);
         self.smooth = Some(match self.smooth {
             None => (sample, sample / 2),
-            Some((smooth, deviation)) => {
-                ((7 * smooth + sample) / 8, (3 * deviation + smooth.abs_diff(sample)) / 4)
-            }
+            Some((smooth, deviation)) => ((7 * smooth + sample) / 8, (3 * deviation + smooth.abs_diff(sample)) / 4),
         });
     }
 

@@ -48,12 +48,8 @@ impl<'a> Frames<'a> {
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<(Fragment, &'a [u8]), WireError> {
-        let fragment = Fragment {
-            sequence: reader.u64()?,
-            index: reader.u16()?,
-            count: reader.u16()?,
-            channel: reader.u8()?,
-        };
+        let fragment =
+            Fragment { sequence: reader.u64()?, index: reader.u16()?, count: reader.u16()?, channel: reader.u8()? };
         let length = usize::from(reader.u16()?);
         let bytes = reader.bytes(length)?;
         if fragment.index >= fragment.count || u64::from(fragment.index) > fragment.sequence {

@@ -167,3 +167,20 @@ fn small_messages_that_are_queued_together_share_a_datagram() {
     network.run(10 * MS);
     assert_eq!(network.messages(1).len(), 40);
 }
+
+#[test]
+fn without_acknowledgement_delay_a_call_costs_four_datagrams() {
+    let config = TransportConfig { ack_delay: Duration::ZERO, ..Default::default() };
+    let mut network = Network::new(2, config, Impairments::default());
+    let now = network.now;
+    let client = network.nodes[0].transport.connect(now, addr(1)).unwrap();
+    network.run(10 * MS);
+    let server = network.nodes[1].transport.connect(network.now, addr(0)).unwrap();
+    let before = network.sent;
+    for (node, peer) in [(0, client), (1, server)] {
+        let now = network.now;
+        network.nodes[node].transport.send(now, peer, Channel::CALL, &[b"body"]).unwrap();
+        network.run(MS);
+    }
+    assert_eq!(network.sent - before, 4);
+}

@@ -123,9 +123,8 @@ fn fragments_in_any_order_make_the_message() {
     let pieces: [&[u8]; 3] = [b"0123456789", b"abcdefghij", b"xyz"];
     for order in [[0u16, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1], [0, 2, 1], [1, 0, 2]] {
         let mut receive = ReceiveHalf::new(10, 100);
-        let accepted = order.map(|index| {
-            receive.accept(part(u64::from(index), index, 3), pieces[usize::from(index)], 1_000)
-        });
+        let accepted =
+            order.map(|index| receive.accept(part(u64::from(index), index, 3), pieces[usize::from(index)], 1_000));
         assert_eq!(accepted, [Accepted::Part, Accepted::Part, Accepted::Assembled(pieces.concat())]);
         assert_eq!((receive.reserved(), receive.ack(None).next), (0, 3));
     }

@@ -57,9 +57,8 @@ fn crossing_hellos_give_one_session() {
         network.run(Duration::from_micros(seed * 50));
         let second = connect(&mut network, 1, 0);
         send(&mut network, 1, second, b"from 1").unwrap();
-        network.run_until(5 * SECOND, |network| {
-            network.messages(0) == [b"from 1"] && network.messages(1) == [b"from 0"]
-        });
+        network
+            .run_until(5 * SECOND, |network| network.messages(0) == [b"from 1"] && network.messages(1) == [b"from 0"]);
         network.run(SECOND);
         for node in 0..2 {
             assert_eq!((network.ups(node), network.losses(node)), (1, vec![]), "seed {seed}, node {node}");

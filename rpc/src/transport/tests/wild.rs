@@ -24,7 +24,13 @@ fn open() -> (Network, SessionId, SessionId) {
 }
 
 /// A well-formed datagram with any fields for node 0.
-fn datagram(ids: (SessionId, SessionId), flags: u8, packet: u64, ack: &AckBlock, frames: &[(Fragment, usize)]) -> Vec<u8> {
+fn datagram(
+    ids: (SessionId, SessionId),
+    flags: u8,
+    packet: u64,
+    ack: &AckBlock,
+    frames: &[(Fragment, usize)],
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     Prefix { flags: Flags(flags), ..Prefix::new(Kind::Data, ids.0, ids.1) }.write(&mut bytes);
     bytes.extend_from_slice(&packet.to_be_bytes());
