@@ -201,6 +201,9 @@ pub enum Message {
     Barrier(BarrierMessage),
     /// About an atomic operation.
     Atomic(AtomicMessage),
+    /// The sender lost this node and ends because of it: so will the receiver, for the same reason. Without it, a node would
+    /// blame whoever ended first.
+    Obituary(NodeId),
 }
 
 /// The longest encoding of a [`Message`] in bytes (that of [`PageMessage::Forward`]).
@@ -233,6 +236,7 @@ impl Message {
                 out.push(*round);
             }
             Message::Atomic(message) => encode_atomic(message, out),
+            Message::Obituary(node) => out.extend_from_slice(&[14, node.rank() as u8]),
         }
     }
 
@@ -251,6 +255,7 @@ impl Message {
                 Message::Barrier(BarrierMessage { generation, round: reader.byte()?, purpose })
             }
             tag @ 11..=13 => Message::Atomic(decode_atomic(tag, &mut reader)?),
+            14 => Message::Obituary(reader.node()?),
             value => return Err(DecodeError::Unknown { field: "kind of message", value }),
         };
         Ok((message, reader.rest))
@@ -447,6 +452,7 @@ mod tests {
                 operation: AtomicOperation::CompareSwap { expect: 1, new: 2 },
             }),
             Message::Atomic(AtomicMessage::Performed { request, old: 5 }),
+            Message::Obituary(node),
         ]
     }
 

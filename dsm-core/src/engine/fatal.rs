@@ -19,7 +19,7 @@ use crate::mem::{FaultError, PageError};
 pub(crate) enum Fatal {
     /// Another node is gone.
     #[error("lost {node} (pid {pid}, {addr}): {reason}")]
-    PeerLost { node: NodeId, pid: u32, addr: SocketAddr, reason: LostReason },
+    PeerLost { node: NodeId, pid: u32, addr: SocketAddr, reason: Lost },
     /// A message to another node is not taken.
     #[error("cannot send to {node}: {error}")]
     Send { node: NodeId, error: SendError },
@@ -29,6 +29,9 @@ pub(crate) enum Fatal {
          overloaded"
     )]
     Fenced { seconds: f64 },
+    /// The others have given us up, though we live.
+    #[error("{by} has given this node up: it was not heard of for too long")]
+    GivenUp { by: NodeId },
     /// The launcher is gone.
     #[error("the launcher is gone; ending with it")]
     LauncherGone,
@@ -56,6 +59,17 @@ pub(crate) enum Fatal {
     /// A grant came without the page's bytes.
     #[error("{node} granted page {} without its bytes", page.0)]
     NoBytes { node: NodeId, page: Page },
+}
+
+/// How it is known that a node is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Lost {
+    /// The session with it ended.
+    #[error("{0}")]
+    Seen(LostReason),
+    /// Another node saw it.
+    #[error("{0} lost it")]
+    ReportedBy(NodeId),
 }
 
 /// What a barrier is for, so that nodes in different collective calls notice.

@@ -6,6 +6,7 @@
 //! hold while it faults.
 
 mod atomics;
+mod farewell;
 mod fatal;
 mod holds;
 mod pages;
@@ -25,7 +26,7 @@ use protocol::sequential::{Effect, Pages};
 use protocol::{Message, NodeId, Page};
 use rpc::driver::{Driver, Inbox, Incoming};
 use rpc::time::Time;
-use rpc::transport::{Channel, LostReason, Peer};
+use rpc::transport::{Channel, Peer};
 
 use crate::launch::rendezvous::RosterEntry;
 use crate::mem::{Fault, FaultReader, Region};
@@ -34,6 +35,7 @@ use holds::Holds;
 use peers::Peers;
 use waiters::Waiters;
 
+use fatal::Lost;
 pub(crate) use fatal::{Fatal, Purpose};
 pub use stats::Stats;
 pub(crate) use thread::Shared;
@@ -170,14 +172,15 @@ impl Engine {
     fn incoming(&mut self, incoming: Incoming<'_>) -> Result<(), Fatal> {
         match incoming {
             Incoming::Up { .. } => Ok(()),
-            Incoming::Lost { peer, reason, .. } => self.lost(peer, reason),
+            Incoming::Lost { peer, reason, .. } => {
+                self.peers.node(peer).map_or(Ok(()), |node| self.lost(node, Lost::Seen(reason)))
+            }
             Incoming::Message { peer, channel: Channel::MEMORY, body } => self.message(peer, body),
             Incoming::Message { .. } => Ok(()),
         }
     }
 
-    fn lost(&mut self, peer: Peer, reason: LostReason) -> Result<(), Fatal> {
-        let Some(node) = self.peers.node(peer) else { return Ok(()) };
+    fn lost(&mut self, node: NodeId, reason: Lost) -> Result<(), Fatal> {
         match self.peers.entry(node) {
             Some(entry) if !self.leaving => Err(Fatal::PeerLost { node, pid: entry.pid, addr: entry.addr, reason }),
             _ => Ok(()),
@@ -193,6 +196,8 @@ impl Engine {
             Message::Lock(message) => self.lock_message(from, &message),
             Message::Barrier(message) => self.barrier_message(&message),
             Message::Atomic(message) => self.atomic_message(from, &message),
+            Message::Obituary(node) if node == self.me => Err(Fatal::GivenUp { by: from }),
+            Message::Obituary(node) => self.lost(node, Lost::ReportedBy(from)),
         }
     }
 

@@ -82,7 +82,7 @@ impl Shared {
     /// Enters the engine. What it cannot survive ends the process.
     pub(crate) fn enter<R>(&self, work: impl FnOnce(&mut Engine) -> Result<R, Fatal>) -> R {
         let mut engine = self.lock();
-        let result = work(&mut engine).unwrap_or_else(|why| die(self.me, &why));
+        let result = work(&mut engine).unwrap_or_else(|why| self.end(&mut engine, &why));
         engine.driver.flush();
         self.leave(engine);
         result
@@ -109,7 +109,7 @@ impl Shared {
                 continue;
             }
             if let Ok(mut engine) = self.engine.try_lock() {
-                engine.turn().unwrap_or_else(|why| die(self.me, &why));
+                engine.turn().unwrap_or_else(|why| self.end(&mut engine, &why));
                 if signal.poll().is_some() || start.elapsed() > POLL {
                     self.leave(engine);
                 }
@@ -121,6 +121,12 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Engine> {
         // The engine does not panic half-way; if it did, the process is about to end.
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the process, having told the others why where they should know.
+    fn end(&self, engine: &mut Engine, why: &Fatal) -> ! {
+        engine.say_farewell(why);
+        die(self.me, why)
     }
 
     fn kick(&self) {
@@ -141,7 +147,7 @@ impl Shared {
                 return Err(Fatal::Fenced { seconds: stood_still.as_secs_f64() });
             }
             last_turn = Instant::now();
-            let busy = engine.turn()?;
+            let busy = engine.turn().unwrap_or_else(|why| self.end(&mut engine, &why));
             if polling.goes_on(busy) {
                 drop(engine);
                 polling.pause();
