@@ -153,7 +153,7 @@ fn driver_config(job: &Job) -> DriverConfig {
     let seed = job.impairments.seed.wrapping_add(job.rank as u64 + 1);
     let keep_alive = KeepAlive { dead_after: DEAD_AFTER, ..KeepAlive::default() };
     DriverConfig {
-        impairments: Impairments { seed, ..job.impairments.clone() },
+        impairments: Impairments { seed, ..job.impairments },
         transport: TransportConfig { keep_alive: Some(keep_alive), ..TransportConfig::default() },
         ..DriverConfig::default()
     }

@@ -55,6 +55,6 @@ impl Dsm {
         let offset = address.checked_sub(self.region.base()).ok_or(Error::NotAWord(address))? as u64;
         let page = Page(offset / PAGE_BYTES as u64);
         let allocated = self.shared.enter(|engine| Ok(page.0 < engine.pages_allocated()));
-        if allocated && offset % 8 == 0 { Ok(offset) } else { Err(Error::NotAWord(address)) }
+        if allocated && offset.is_multiple_of(8) { Ok(offset) } else { Err(Error::NotAWord(address)) }
     }
 }

@@ -56,7 +56,7 @@ impl Engine {
         match *message {
             AtomicMessage::Perform { request, offset, operation } => {
                 let at_home = self.pages.homes().home(page_of(offset)) == Some(self.me);
-                if !at_home || offset % 8 != 0 {
+                if !at_home || !offset.is_multiple_of(8) {
                     return Ok(());
                 }
                 self.perform_at_home(offset, operation, Asker::Node(from, request))
