@@ -1,8 +1,8 @@
 //! The same jobs over distributed shared memory and over remote procedure call.
 //!
 //! Each job is a module with a *pure* part that knows neither memory nor network (and is the reference that the others
-//! must equal), a part over shared memory, and for [`tsp`] a part over RPC. The programs in `src/bin` only read arguments
-//! and print; whoever wants the figures calls the library.
+//! must equal), a part over shared memory, and for [`tsp`] a part over RPC. The programs in `src/bin` only read
+//! arguments and print; whoever wants the figures calls the library.
 //!
 //! | job | shows | program |
 //! | --- | --- | --- |

@@ -16,7 +16,8 @@ use examples::jacobi::plate::{SIZE_MAX, SIZE_MIN};
 #[command(version)]
 struct Arguments {
     /// Points on each side of the plate
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(SIZE_MIN as i64..=SIZE_MAX as i64))]
+    #[arg(long, default_value_t = 128)]
+    #[arg(value_parser = clap::value_parser!(u32).range(SIZE_MIN as i64..=SIZE_MAX as i64))]
     size: u32,
     /// How often each point becomes the mean of its neighbours
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]

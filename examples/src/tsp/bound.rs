@@ -1,11 +1,11 @@
 //! A lower bound for what is still to travel: potentials on the cities, and minimum spanning trees.
 //!
 //! Add a number (a *potential*) to every leg that touches a city, and every tour grows by exactly twice the sum of the
-//! potentials, because it touches each city twice: the shortest tour stays the shortest. A *1-tree* (a spanning tree over
-//! all cities but one, and the two shortest legs from that one) is at most as long as the shortest tour, for a tour is a 1-tree
-//! too. So the best potentials are those that make the shortest 1-tree long: raise them where too many legs of the tree
-//! meet, lower them where it ends. M. Held and R. Karp, "The traveling-salesman problem and minimum spanning trees",
-//! Operations Research 18 (1970) and Mathematical Programming 1 (1971).
+//! potentials, because it touches each city twice: the shortest tour stays the shortest. A *1-tree* (a spanning tree
+//! over all cities but one, and the two shortest legs from that one) is at most as long as the shortest tour, for a
+//! tour is a 1-tree too. So the best potentials are those that make the shortest 1-tree long: raise them where too many
+//! legs of the tree meet, lower them where it ends. M. Held and R. Karp, "The traveling-salesman problem and minimum
+//! spanning trees", Operations Research 18 (1970) and Mathematical Programming 1 (1971).
 //!
 //! All legs and potentials are whole numbers in units of 1 / [`SCALE`], so that no rounding can cut off a tour.
 //! *Any* potentials give a true bound: only how much is searched depends on how good they are, never the answer.
@@ -79,7 +79,8 @@ impl Potentials {
         to.iter().map(|&city| self.leg(from, city.into())).min().unwrap_or(0)
     }
 
-    /// The length of the shortest tree that spans `cities`: Prim's algorithm, quadratic. `joined(a, b)` is told each leg.
+    /// The length of the shortest tree that spans `cities`: Prim's algorithm, quadratic. `joined(a, b)` is told each
+    /// leg.
     pub(super) fn spanning_tree(&self, cities: &[u8], mut joined: impl FnMut(u8, u8)) -> i64 {
         // The cities outside the tree, each with the nearest one inside and the leg to it. At most 64: no allocation.
         let mut outside = [(0u8, 0u8, 0i64); super::tsplib::CITIES_MAX];

@@ -17,10 +17,12 @@ pub struct Choice {
     #[arg(long, conflicts_with = "instance", value_name = "PATH")]
     pub file: Option<PathBuf>,
     /// Cities that a task fixes: more make smaller tasks
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=DEPTH_MAX as i64), value_name = "CITIES")]
+    #[arg(long, default_value_t = 2, value_name = "CITIES")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=DEPTH_MAX as i64))]
     pub depth: u8,
     /// Rounds that improve the lower bound before the search: fewer make more work
-    #[arg(long, default_value_t = ASCENT_ROUNDS as u32, value_parser = clap::value_parser!(u32).range(0..=ASCENT_ROUNDS_MAX as i64), value_name = "ROUNDS")]
+    #[arg(long, default_value_t = ASCENT_ROUNDS as u32, value_name = "ROUNDS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=ASCENT_ROUNDS_MAX as i64))]
     pub ascent: u32,
 }
 

@@ -1,10 +1,10 @@
 //! The travelling salesman by parallel branch and bound, over shared memory and over RPC.
 //!
 //! A tour visits every city once and comes home; the shortest one is wanted, and the proof that there is none shorter.
-//! The search tree is cut into *tasks* (the first few cities of a tour, [`Prefix`]); workers take tasks from a queue and
-//! search below each depth first. Whatever cannot beat the best tour known so far is cut off, so every worker wants to
-//! know the others' best at once: one small word, read all the time and written seldom. That is what shared memory is
-//! good at, and [`over_dsm`] and [`over_rpc`] show what each way pays for it.
+//! The search tree is cut into *tasks* (the first few cities of a tour, [`Prefix`]); workers take tasks from a queue
+//! and search below each depth first. Whatever cannot beat the best tour known so far is cut off, so every worker wants
+//! to know the others' best at once: one small word, read all the time and written seldom. That is what shared memory
+//! is good at, and [`over_dsm`] and [`over_rpc`] show what each way pays for it.
 //!
 //! [`Problem`] and [`search`](Problem::search) are pure; what differs between the two ways stands behind [`Best`].
 

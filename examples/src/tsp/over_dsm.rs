@@ -107,7 +107,8 @@ impl SharedBest<'_> {
 
 impl Best for SharedBest<'_> {
     /// Without the lock: the length only ever falls, so whatever is read is some node's real tour, at worst not the
-    /// newest. That costs a little search and never the answer; a lock for every node of the tree would cost everything.
+    /// newest. That costs a little search and never the answer; a lock for every node of the tree would cost
+    /// everything.
     fn limit(&self) -> u32 {
         u32::try_from(self.length.get(0)).unwrap_or(u32::MAX)
     }

@@ -4,7 +4,8 @@
 //! the best bound as often as it likes, a call for every node of the tree would be ruinous. So the programmer decides
 //! when a worker hears of it: with each task, and with each tour it hands in. Between the two it searches with an old
 //! bound. In return the server sees every step: it checks what it is told, and a worker that dies costs nothing but its
-//! last task, which another does again. Over shared memory a dead node takes the pages it owned with it, and the job ends.
+//! last task, which another does again. Over shared memory a dead node takes the pages it owned with it, and the job
+//! ends.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -82,8 +83,8 @@ pub struct TspServer {
 }
 
 impl TspServer {
-    /// Cuts the problem into tasks and serves them at `listen` (port 0: any free one). `text` is the file that `problem`
-    /// was read from, `ascent` the rounds it was prepared with.
+    /// Cuts the problem into tasks and serves them at `listen` (port 0: any free one). `text` is the file that
+    /// `problem` was read from, `ascent` the rounds it was prepared with.
     ///
     /// # Errors
     /// The address cannot be had.
@@ -182,7 +183,8 @@ struct State {
 }
 
 impl State {
-    /// A task that a worker says it has done. What is not among the tasks is not believed; what comes twice counts once.
+    /// A task that a worker says it has done. What is not among the tasks is not believed; what comes twice counts
+    /// once.
     fn finish(&mut self, finished: Finished) {
         let Some(done) = self.done.get_mut(finished.id as usize).filter(|done| !**done) else { return };
         *done = true;

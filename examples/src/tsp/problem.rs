@@ -8,8 +8,9 @@ pub const DEPTH_MAX: usize = 3;
 
 /// How many rounds of Held and Karp's ascent the programs make, unless told otherwise.
 ///
-/// Ten times as many tighten the bound so far that bays29 falls in a moment and nothing is left to share; a third as
-/// many leave it so loose that bays29 takes minutes. One search in half a second is a good size for watching several nodes at it.
+/// Ten times as many tighten the bound so far that bays29 falls in a moment and hardly anything is left to share; with
+/// 20 it is so loose that bays29 takes more than a minute and a half. Half a second is a good size for watching several
+/// nodes at it.
 pub const ASCENT_ROUNDS: usize = 60;
 
 /// The most rounds that make sense.
@@ -17,8 +18,8 @@ pub const ASCENT_ROUNDS_MAX: usize = 100_000;
 
 /// The first cities of a tour after city 0, where every tour starts: one task of the search.
 ///
-/// It fits one word of shared memory: a byte for each city, the first in the lowest byte, and zeroes above (city 0 never
-/// comes again, so a zero byte ends the list).
+/// It fits one word of shared memory: a byte for each city, the first in the lowest byte, and zeroes above (city 0
+/// never comes again, so a zero byte ends the list).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prefix(u64);
 
@@ -72,9 +73,9 @@ impl Problem {
         self.first_tour.clone()
     }
 
-    /// The tasks: every way to begin a tour with `depth` cities after the first (from 1 to [`DEPTH_MAX`]), less
-    /// those that cannot beat the first tour. The most promising come first, so that good tours, which cut the rest short, are found
-    /// early.
+    /// The tasks: every way to begin a tour with `depth` cities after the first (from 1 to [`DEPTH_MAX`]), less those
+    /// that cannot beat the first tour. The most promising come first, so that good tours, which cut the rest short,
+    /// are found early.
     pub fn tasks(&self, depth: usize) -> Vec<Prefix> {
         let mut path = Path::new(self);
         let mut found = Vec::new();

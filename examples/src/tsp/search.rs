@@ -7,16 +7,17 @@ use super::{Prefix, Problem};
 
 /// The best tour known to all workers: a word in shared memory, or an answer from a server.
 pub trait Best {
-    /// The length that a tour must beat. It may be out of date, which costs time but not the answer: the best length only
-    /// ever falls, so an old one cuts off less than it could, and never a tour that is shorter than the best.
+    /// The length that a tour must beat. It may be out of date, which costs time but not the answer: the best length
+    /// only ever falls, so an old one cuts off less than it could, and never a tour that is shorter than the best.
     fn limit(&self) -> u32;
-    /// A tour that was shorter than the limit. Someone else may have found a better one meanwhile: the receiver decides.
+    /// A tour that was shorter than the limit. Someone else may have found a better one meanwhile: the receiver
+    /// decides.
     fn offer(&self, length: u32, tour: &[u8]);
 }
 
 impl Problem {
-    /// Searches everything below `prefix`; answers how many nodes of the tree it expanded. A prefix that is no beginning
-    /// of a tour has nothing below it.
+    /// Searches everything below `prefix`; answers how many nodes of the tree it expanded. A prefix that is no
+    /// beginning of a tour has nothing below it.
     pub fn search(&self, prefix: Prefix, best: &impl Best) -> u64 {
         let mut path = Path::new(self);
         for city in prefix.cities() {

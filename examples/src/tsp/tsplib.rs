@@ -2,8 +2,8 @@
 //!
 //! A file is a header of `KEY : VALUE` lines and then sections of numbers. The reader takes symmetric instances with
 //! coordinates (`EUC_2D`, `GEO`) or explicit distances (`FULL_MATRIX`, `UPPER_ROW`, `LOWER_DIAG_ROW`), and turns each
-//! into a full matrix. Whatever it does not know it refuses, with the line: a number that was misread would give a wrong
-//! "optimum" without any other sign.
+//! into a full matrix. Whatever it does not know it refuses, with the line: a number that was misread would give a
+//! wrong "optimum" without any other sign.
 //!
 //! Format: G. Reinelt, "TSPLIB 95", University of Heidelberg, 1995.
 
