@@ -59,8 +59,8 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Binds a socket (port 0: any free one). The boot epoch and the seed of the transport come from the operating system's
-    /// random source.
+    /// Binds a socket (port 0: any free one). The boot epoch and the seed of the transport come from the operating
+    /// system's random source.
     pub fn bind(addr: SocketAddr, config: DriverConfig) -> Result<Driver, DriverError> {
         let socket = UdpSocket::bind(addr).map_err(|source| DriverError::Bind { addr, source })?;
         Self::from_socket(socket, config)

@@ -87,7 +87,8 @@ impl Socket {
         Ok(Socket { udp, is_v6, refused: Vec::new() })
     }
 
-    /// Reads what is there: one datagram by the plain call, or up to [`BATCH`] at once when `many` are expected. Returns how many.
+    /// Reads what is there: one datagram by the plain call, or up to [`BATCH`] at once when `many` are expected.
+    /// Returns how many.
     pub fn receive(&mut self, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
         for _ in 0..ATTEMPTS {
             let read = if many { self.receive_many(arrivals) } else { self.receive_one(arrivals) };
@@ -133,8 +134,8 @@ impl Socket {
         })
     }
 
-    /// Sends datagrams in order; returns how many were dealt with. Fewer than all: the socket is full. One that the kernel refuses for a
-    /// reason of its own counts as sent, and lost: the transport notices by itself.
+    /// Sends datagrams in order; returns how many were dealt with. Fewer than all: the socket is full. One that the
+    /// kernel refuses for a reason of its own counts as sent, and lost: the transport notices by itself.
     pub fn send(&mut self, departures: &[Departure]) -> usize {
         let mut done = 0;
         let mut attempts = 0;

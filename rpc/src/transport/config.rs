@@ -38,8 +38,8 @@ pub struct TransportConfig {
     pub window_bytes: usize,
     /// How many fragments may be in flight to one peer; at most [`crate::wire::WINDOW_FRAGMENTS`].
     pub window_fragments: usize,
-    /// How long an acknowledgement waits for a datagram to ride on. With zero, everything that arrives is acknowledged by
-    /// a datagram of its own at once: a call then costs four datagrams.
+    /// How long an acknowledgement waits for a datagram to ride on. With zero, everything that arrives is acknowledged
+    /// by a datagram of its own at once: a call then costs four datagrams.
     pub ack_delay: Duration,
     /// How long an opening may take.
     pub connect_timeout: Duration,

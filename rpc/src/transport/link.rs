@@ -99,8 +99,8 @@ impl Link {
         self.ack_now || self.ping_now || self.send.can_fill()
     }
 
-    /// A datagram of this session has come: takes its packet number and acknowledgement. An acknowledgement of what was never sent is
-    /// an error, and nothing of that datagram counts.
+    /// A datagram of this session has come: takes its packet number and acknowledgement. An acknowledgement of what was
+    /// never sent is an error, and nothing of that datagram counts.
     pub fn heard(&mut self, now: Time, packet: u64, flags: Flags, ack: &AckBlock, cx: &mut Context<'_>) -> bool {
         if ack.echo.is_some_and(|echo| echo.packet >= self.sent.next()) {
             return false;

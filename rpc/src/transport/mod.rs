@@ -1,17 +1,19 @@
 //! Reliable, unordered, exactly-once messages between endpoints: a pure state machine.
 //!
 //! A [`Transport`] holds all sessions of one endpoint. It has no socket and no clock: datagrams come in by
-//! [`Transport::receive`] and go out by [`Transport::transmit`], and every call is told the time. Delivery is exactly once,
-//! in no particular order, as long as the session lasts; when it ends ([`Event::Lost`]) what was not acknowledged may or may not have
-//! arrived.
+//! [`Transport::receive`] and go out by [`Transport::transmit`], and every call is told the time. Delivery is exactly
+//! once, in no particular order, as long as the session lasts; when it ends ([`Event::Lost`]) what was not acknowledged
+//! may or may not have arrived.
 //!
-//! - A message is cut into fragments; every fragment has a sequence number of its own, and only lost ones are sent again.
+//! - A message is cut into fragments; every fragment has a sequence number of its own, and only lost ones are sent
+//!   again.
 //! - Acknowledgements (cumulative, plus a bitmap: RFC 2018's idea) ride on whatever goes out; only when nothing does, a
 //!   bare one follows after [`TransportConfig::ack_delay`]. So a call and its reply cost two datagrams.
 //! - The retransmission timer is RFC 6298's; loss is also noticed when later datagrams arrive (RFC 9002's packet
 //!   threshold).
-//! - An opening takes two datagrams and tells incarnations apart by their [`BootEpoch`]. A hello by itself changes nothing: a session
-//!   begins, and an older one with the same address ends, when a datagram proves that its sender has seen our answer.
+//! - An opening takes two datagrams and tells incarnations apart by their [`BootEpoch`]. A hello by itself changes
+//!   nothing: a session begins, and an older one with the same address ends, when a datagram proves that its sender has
+//!   seen our answer.
 
 mod config;
 mod control;
@@ -98,8 +100,8 @@ impl Transport {
         }
     }
 
-    /// Opens a session with whoever is at `addr`, or finds the one that is open or opening. [`Event::Up`] or [`Event::Lost`] follows
-    /// (for one that is already open, nothing does); messages may be queued before.
+    /// Opens a session with whoever is at `addr`, or finds the one that is open or opening. [`Event::Up`] or
+    /// [`Event::Lost`] follows (for one that is already open, nothing does); messages may be queued before.
     pub fn connect(&mut self, now: Time, addr: SocketAddr) -> Result<Peer, SendError> {
         if let Some(peer) = self.peers.at(addr) {
             return Ok(peer);
@@ -115,8 +117,8 @@ impl Transport {
         Ok(peer)
     }
 
-    /// Queues one message, the concatenation of `parts`. No timer starts before [`Self::transmit`] takes it, so the time is not
-    /// used yet.
+    /// Queues one message, the concatenation of `parts`. No timer starts before [`Self::transmit`] takes it, so the
+    /// time is not used yet.
     pub fn send(&mut self, _now: Time, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
         let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
         let total = parts.iter().map(|part| part.len()).sum();
@@ -264,8 +266,8 @@ impl Transport {
         self.due = due;
     }
 
-    /// The network says that nothing listens at `addr`. That ends an open session; while it is still opening, the peer may just not
-    /// have started yet.
+    /// The network says that nothing listens at `addr`. That ends an open session; while it is still opening, the peer
+    /// may just not have started yet.
     pub fn refused(&mut self, _now: Time, addr: SocketAddr, events: &mut Vec<Event>) {
         if let Some(peer) = self.peers.at(addr)
             && self.peers.get(peer).is_some_and(|session| matches!(session.state, State::Up(_)))
@@ -274,8 +276,8 @@ impl Transport {
         }
     }
 
-    /// Forgets a session and tells the other side, once: if that datagram is lost, the peer learns it when it sends something.
-    /// Whatever was not acknowledged is dropped. Makes no event here.
+    /// Forgets a session and tells the other side, once: if that datagram is lost, the peer learns it when it sends
+    /// something. Whatever was not acknowledged is dropped. Makes no event here.
     pub fn close(&mut self, now: Time, peer: Peer) {
         let Some(session) = self.forget(peer) else { return };
         if let State::Up(link) = session.state {

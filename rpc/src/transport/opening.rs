@@ -64,8 +64,8 @@ impl Opening {
     }
 }
 
-/// Somebody's hello that we have answered. The session comes to be when a datagram arrives that names both numbers: only then is it
-/// certain that the hello was neither forged nor a late copy. Until then it costs no more than this.
+/// Somebody's hello that we have answered. The session comes to be when a datagram arrives that names both numbers:
+/// only then is it certain that the hello was neither forged nor a late copy. Until then it costs no more than this.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Candidate {
     pub addr: SocketAddr,

@@ -1,7 +1,7 @@
 //! A small seeded generator.
 
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). The same seed gives the same
-/// numbers for ever, which is what replaying a run needs.
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). The same seed gives the
+/// same numbers for ever, which is what replaying a run needs.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Random {
     state: u64,

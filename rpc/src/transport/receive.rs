@@ -49,8 +49,8 @@ pub struct ReceiveHalf {
 }
 
 impl ReceiveHalf {
-    /// Nothing received. Fragments carry `fragment_bytes` each (the last one of a message may carry less), messages at most
-    /// `message_max`.
+    /// Nothing received. Fragments carry `fragment_bytes` each (the last one of a message may carry less), messages at
+    /// most `message_max`.
     pub fn new(fragment_bytes: usize, message_max: usize) -> Self {
         ReceiveHalf {
             fragment_bytes,
@@ -78,8 +78,8 @@ impl ReceiveHalf {
         AckBlock::new(self.next, echo, if self.ahead_count == 0 { &[] } else { &self.ahead })
     }
 
-    /// Takes one fragment. A message of several fragments begins only when `allowance`, the memory that may still be set aside for
-    /// reassembly, covers it whole: so what has begun can always be completed.
+    /// Takes one fragment. A message of several fragments begins only when `allowance`, the memory that may still be
+    /// set aside for reassembly, covers it whole: so what has begun can always be completed.
     pub fn accept(&mut self, fragment: Fragment, bytes: &[u8], allowance: usize) -> Accepted {
         let Some(offset) = fragment.sequence.checked_sub(self.next) else { return Accepted::Duplicate };
         if offset >= WINDOW_FRAGMENTS as u64 {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// Wait this long at least: a thread that the scheduler has put aside comes back within a couple of milliseconds, and to
-/// take it for a loss would only add to its load.
+/// Wait this long at least: a thread that the scheduler has put aside comes back within a couple of milliseconds, and
+/// to take it for a loss would only add to its load.
 pub const FLOOR: Duration = Duration::from_millis(2);
 
-/// Wait this long before there is a sample. RFC 6298 says one second for the Internet; the peers here are on the same machine or in
-/// the same room, a needless copy does no harm, and a lost opening should not be felt.
+/// Wait this long before there is a sample. RFC 6298 says one second for the Internet; the peers here are on the same
+/// machine or in the same room, a needless copy does no harm, and a lost opening should not be felt.
 pub const INITIAL: Duration = Duration::from_millis(20);
 
 /// Back off up to this much (or the estimate itself when that is larger): a peer that comes back is found within it.

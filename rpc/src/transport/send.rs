@@ -117,8 +117,8 @@ impl SendHalf {
         self.queued_bytes
     }
 
-    /// Queues a message: cuts the concatenation of `parts` (`total` bytes) into fragments. The caller has checked that it
-    /// does not have more than 65,535 of them.
+    /// Queues a message: cuts the concatenation of `parts` (`total` bytes) into fragments. The caller has checked that
+    /// it does not have more than 65,535 of them.
     pub fn push(&mut self, channel: u8, parts: &[&[u8]], total: usize, pool: &mut Pool) {
         let size = self.limits.fragment_bytes;
         let count = total.div_ceil(size).max(1) as u16;
@@ -170,8 +170,9 @@ impl SendHalf {
         self.flying_bytes == 0 || self.flying_bytes + outgoing.charge() <= self.limits.window_bytes
     }
 
-    /// Appends to `out` the frames that go into the datagram of number `packet`, at most `room` bytes: first what was lost, then what is
-    /// new, as far as the window allows. A congestion controller would take the place of `fits_window`.
+    /// Appends to `out` the frames that go into the datagram of number `packet`, at most `room` bytes: first what was
+    /// lost, then what is new, as far as the window allows. A congestion controller would take the place of
+    /// `fits_window`.
     pub fn fill(&mut self, packet: u64, mut room: usize, out: &mut Vec<u8>) -> Filled {
         let mut filled = Filled::default();
         while let Some(&sequence) = self.lost.front() {
@@ -211,8 +212,8 @@ impl SendHalf {
         true
     }
 
-    /// Takes an acknowledgement; `cut` says that its bitmap does not reach as far as its sender knows. An impossible one
-    /// changes nothing.
+    /// Takes an acknowledgement; `cut` says that its bitmap does not reach as far as its sender knows. An impossible
+    /// one changes nothing.
     pub fn acked(&mut self, ack: &AckBlock, cut: bool, pool: &mut Pool) -> Result<Progress, WireError> {
         if ack.next > self.unsent {
             return Err(WireError::Value);

@@ -12,7 +12,8 @@ pub struct Peer {
     pub(crate) generation: u32,
 }
 
-/// Sixty-four random bits that a process draws when it starts: two incarnations of a program at one address differ here.
+/// Sixty-four random bits that a process draws when it starts: two incarnations of a program at one address differ
+/// here.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BootEpoch(pub u64);
 

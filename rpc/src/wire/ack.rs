@@ -8,13 +8,14 @@ pub const MAX_WORDS: usize = WINDOW_FRAGMENTS / 64;
 /// Which datagram was the newest to arrive, and how long that was ago when this was written.
 ///
 /// Every datagram has a packet number of its own, also when it carries fragments for the second time, so a round-trip
-/// sample is never ambiguous; this does the work of timestamps or of an echoed attempt number (RFC 6298 section 3, Karn's
-/// algorithm, is not needed).
+/// sample is never ambiguous; this does the work of timestamps or of an echoed attempt number (RFC 6298 section 3,
+/// Karn's algorithm, is not needed).
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Echo {
     /// The largest packet number seen.
     pub packet: u64,
-    /// Microseconds that it has waited here for this echo; the time that the receiving program took is not the network's.
+    /// Microseconds that it has waited here for this echo; the time that the receiving program took is not the
+    /// network's.
     pub waited_us: u32,
 }
 

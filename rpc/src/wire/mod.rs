@@ -9,9 +9,9 @@
 //! ```
 //!
 //! `to` is the session number that the receiver of the datagram chose, `from` the one that its sender chose: both are
-//! random, so who cannot see the traffic cannot take part in it, and a datagram belongs to exactly one pair of openings.
-//! The prefix up to `from`, the layouts of hello and reset, and their CRC-32 stay the same in every version, so that two
-//! versions can tell each other so.
+//! random, so who cannot see the traffic cannot take part in it, and a datagram belongs to exactly one pair of
+//! openings. The prefix up to `from`, the layouts of hello and reset, and their CRC-32 stay the same in every version,
+//! so that two versions can tell each other so.
 //!
 //! Decoding never panics and never allocates; whatever is wrong gives a [`WireError`].
 

@@ -5,8 +5,8 @@ use super::{MAGIC, Reader, VERSION, WireError};
 /// Length of a [`Prefix`] on the wire.
 pub const PREFIX_BYTES: usize = 2 + 1 + 1 + 1 + 8 + 8;
 
-/// The number by which one side of a session knows it: random, chosen anew for every opening. Zero stands for "not known
-/// yet".
+/// The number by which one side of a session knows it: random, chosen anew for every opening. Zero stands for "not
+/// known yet".
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct SessionId(pub u64);
 
