@@ -1,7 +1,8 @@
-//! `dsm-node`: starts the nodes of a job and examines whether this machine can run one.
+//! `dsm-node`: shows what distributed shared memory is, starts the nodes of a job, and examines whether this machine can run one.
 
 #![forbid(unsafe_code)]
 
+mod demo;
 mod doctor;
 mod run;
 mod signals;
@@ -22,13 +23,18 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Run),
+    Demo(demo::Demo),
     Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    DemoNode(demo::Node),
 }
 
 fn main() -> ExitCode {
     let status = match Cli::parse().command {
         Command::Run(run) => run.execute(),
+        Command::Demo(demo) => demo.execute(),
         Command::Doctor(doctor) => doctor.execute(),
+        Command::DemoNode(node) => node.execute(),
     };
     // Statuses are 0 to 255; anything else could only be read as a failure.
     ExitCode::from(u8::try_from(status).unwrap_or(1))

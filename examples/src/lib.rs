@@ -17,4 +17,5 @@ pub mod counter;
 mod figures;
 pub mod hello;
 pub mod jacobi;
+pub mod ladder;
 pub mod tsp;

@@ -1,0 +1,132 @@
+//! `dsm-node demo`: three real processes, what each access costs, a real job over shared memory and over RPC.
+
+mod job;
+mod node;
+mod progress;
+mod text;
+
+use std::io::{self, Write};
+
+use clap::Args;
+use dsm_core::doctor::{self, Options};
+use examples::ladder::{Cost, NODES, Rung};
+use examples::tsp::instances::Published;
+use examples::tsp::{Report, over_rpc};
+
+use crate::complain;
+use job::{Interrupted, Jobs};
+pub use node::Node;
+use progress::Progress;
+
+/// The status when something in the demo went wrong.
+const FAILURE: i32 = 1;
+
+/// Show what it is: three processes that share one memory, what that costs, and a job done both ways
+///
+/// Takes less than half a minute and leaves nothing behind.
+#[derive(Args)]
+pub struct Demo {
+    /// How many accesses of each kind the ladder of costs measures
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    samples: u32,
+}
+
+impl Demo {
+    /// Runs the demo and returns the status to exit with.
+    pub fn execute(self) -> i32 {
+        match self.show() {
+            Ok(()) => 0,
+            Err(Stop::Interrupted(status)) => status,
+            Err(Stop::Failed(why)) => {
+                complain(why);
+                FAILURE
+            }
+            // Nobody reads any more.
+            Err(Stop::Output) => 141,
+        }
+    }
+
+    fn show(&self) -> Result<(), Stop> {
+        let jobs = Jobs::new()?;
+        say(&text::environment())?;
+        let findings = doctor::examine(&Options::default());
+        if !doctor::can_run(&findings) {
+            return Err(Stop::Failed(
+                "jobs cannot run on this machine; `dsm-node doctor` says what is missing".to_string(),
+            ));
+        }
+        let ladder = self.ladder(&jobs)?;
+        say(&text::ladder(&ladder))?;
+        let mut pairs = Vec::new();
+        for published in Published::ALL {
+            let pair = Pair { published, dsm: tsp_over_dsm(&jobs, published)?, rpc: tsp_over_rpc(&jobs, published)? };
+            pairs.push(pair);
+        }
+        say(&text::pairs(&pairs)?)?;
+        say(&text::lesson(&ladder, &pairs))
+    }
+
+    fn ladder(&self, jobs: &Jobs) -> Result<Vec<Cost>, Stop> {
+        let progress = Progress::steps("climbing the ladder of costs", Rung::ALL.len() as u64);
+        let args = ["ladder".to_string(), self.samples.to_string()];
+        let mut costs = Vec::new();
+        jobs.run(NODES, &args, |line| {
+            let cost: Cost = line.parse()?;
+            progress.step(cost.rung.words());
+            costs.push(cost);
+            Ok(())
+        })?;
+        Ok(costs)
+    }
+}
+
+/// One instance, solved both ways.
+struct Pair {
+    published: Published,
+    dsm: Report,
+    rpc: Report,
+}
+
+/// Why the demo did not come to its end.
+enum Stop {
+    Interrupted(i32),
+    Failed(String),
+    Output,
+}
+
+impl From<Interrupted> for Stop {
+    fn from(interrupted: Interrupted) -> Stop {
+        match interrupted {
+            Interrupted::Signal(signal) => Stop::Interrupted(128 + signal),
+            Interrupted::Failed(why) => Stop::Failed(why),
+        }
+    }
+}
+
+fn say(text: &str) -> Result<(), Stop> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Stop::Output)
+}
+
+fn tsp_over_dsm(jobs: &Jobs, published: Published) -> Result<Report, Stop> {
+    let _progress = Progress::spinner(format!("{} over shared memory", published.name));
+    let mut report = None;
+    let args = ["tsp".to_string(), published.name.to_string()];
+    jobs.run(NODES, &args, |line| {
+        report = Some(node::report_from_line(line)?);
+        Ok(())
+    })?;
+    report.ok_or_else(|| Stop::Failed(format!("{} over shared memory gave no answer", published.name)))
+}
+
+fn tsp_over_rpc(jobs: &Jobs, published: Published) -> Result<Report, Stop> {
+    let _progress = Progress::spinner(format!("{} over RPC", published.name));
+    let failed = |error: over_rpc::TspError| Stop::Failed(error.to_string());
+    let server = node::serve(published).map_err(failed)?;
+    let args = ["work".to_string(), server.local_addr().to_string()];
+    jobs.run(NODES, &args, |_| Ok(()))?;
+    // The workers leave when all is done.
+    let report = server.wait(std::time::Duration::ZERO);
+    server.dismiss(std::time::Duration::ZERO);
+    report.ok_or_else(|| Stop::Failed(format!("{} over RPC: the workers left before the end", published.name)))
+}
