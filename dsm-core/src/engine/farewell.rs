@@ -31,10 +31,10 @@ impl Engine {
 
     /// Whether everybody but `lost` has acknowledged everything. `None`: the socket does not work any more.
     fn is_heard(&mut self, others: &[NodeId], lost: NodeId) -> Option<bool> {
-        let mut inbox = std::mem::take(&mut self.inbox);
+        let mut inbox = self.inbox.take().unwrap_or_default();
         let received = self.driver.receive(&mut inbox);
         inbox.drain().for_each(drop);
-        self.inbox = inbox;
+        self.inbox = Some(inbox);
         received.ok()?;
         let peers = others.iter().filter(|node| **node != lost).filter_map(|&node| self.peers.peer(node));
         Some(peers.map(|peer| self.driver.unacknowledged(peer)).sum::<usize>() == 0)

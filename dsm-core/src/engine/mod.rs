@@ -52,7 +52,8 @@ const FAULT_BATCH: usize = 32;
 pub(crate) struct Engine {
     me: NodeId,
     driver: Driver,
-    inbox: Inbox,
+    /// Taken out while what came in is handled. Making one is dear: it has the receive buffers.
+    inbox: Option<Inbox>,
     region: &'static Region,
     faults: FaultReader,
     fault_batch: Vec<Fault>,
@@ -85,7 +86,7 @@ impl Engine {
         let mut engine = Engine {
             me,
             driver,
-            inbox: Inbox::new(),
+            inbox: Some(Inbox::new()),
             region,
             faults: FaultReader::new(FAULT_BATCH),
             fault_batch: Vec::new(),
@@ -156,7 +157,7 @@ impl Engine {
     }
 
     fn receive(&mut self) -> Result<bool, Fatal> {
-        let mut inbox = std::mem::take(&mut self.inbox);
+        let mut inbox = self.inbox.take().unwrap_or_default();
         let datagrams = self.driver.receive(&mut inbox)?;
         let mut result = Ok(());
         for incoming in inbox.drain() {
@@ -165,7 +166,7 @@ impl Engine {
                 break;
             }
         }
-        self.inbox = inbox;
+        self.inbox = Some(inbox);
         result.map(|()| datagrams > 0)
     }
 
