@@ -48,6 +48,10 @@ pub struct Run {
     #[arg(long)]
     no_labels: bool,
 
+    /// Bind each node to its own share of the processors: steadier figures
+    #[arg(long)]
+    pin: bool,
+
     #[command(flatten)]
     faults: Faults,
 
@@ -112,6 +116,7 @@ impl Run {
             listen: self.listen,
             label: !self.no_labels,
             stdin: true,
+            pin: self.pin,
             ..JobSpec::new(self.nodes, program)
         })
     }

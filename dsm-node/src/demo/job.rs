@@ -47,10 +47,12 @@ impl Jobs {
         Ok(Jobs { state })
     }
 
-    /// Runs `nodes` nodes of `dsm-node demo-node ARGS` to their end, and gives each line that they print to `take`.
+    /// Runs `nodes` nodes of `dsm-node demo-node ARGS` to their end, bound to processors of their own
+    /// or not, and gives each line that they print to `take`.
     pub(super) fn run(
         &self,
         nodes: usize,
+        pin: bool,
         args: &[String],
         mut take: impl FnMut(&str) -> Result<(), String> + Send,
     ) -> Result<(), Interrupted> {
@@ -59,6 +61,7 @@ impl Jobs {
         let mut spec = JobSpec::new(nodes, program);
         spec.args = ["demo-node".into()].into_iter().chain(args.iter().map(Into::into)).collect();
         spec.label = false;
+        spec.pin = pin;
         let (lines, printed) = channel();
         let complaints = Arc::new(Mutex::new(Vec::new()));
         let sinks = Sinks {

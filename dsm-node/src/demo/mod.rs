@@ -70,7 +70,7 @@ impl Demo {
         let progress = Progress::steps("climbing the ladder of costs", Rung::ALL.len() as u64);
         let args = ["ladder".to_string(), self.samples.to_string()];
         let mut costs = Vec::new();
-        jobs.run(NODES, &args, |line| {
+        jobs.run(NODES, true, &args, |line| {
             let cost: Cost = line.parse()?;
             progress.step(cost.rung.words());
             costs.push(cost);
@@ -112,7 +112,7 @@ fn tsp_over_dsm(jobs: &Jobs, published: Published) -> Result<Report, Stop> {
     let _progress = Progress::spinner(format!("{} over shared memory", published.name));
     let mut report = None;
     let args = ["tsp".to_string(), published.name.to_string()];
-    jobs.run(NODES, &args, |line| {
+    jobs.run(NODES, false, &args, |line| {
         report = Some(node::report_from_line(line)?);
         Ok(())
     })?;
@@ -124,7 +124,7 @@ fn tsp_over_rpc(jobs: &Jobs, published: Published) -> Result<Report, Stop> {
     let failed = |error: over_rpc::TspError| Stop::Failed(error.to_string());
     let server = node::serve(published).map_err(failed)?;
     let args = ["work".to_string(), server.local_addr().to_string()];
-    jobs.run(NODES, &args, |_| Ok(()))?;
+    jobs.run(NODES, false, &args, |_| Ok(()))?;
     // The workers leave when all is done.
     let report = server.wait(std::time::Duration::ZERO);
     server.dismiss(std::time::Duration::ZERO);

@@ -1,4 +1,4 @@
-//! What each kind of access costs. `dsm-node run -n 3 -- target/release/ladder`; one line for each, in nanoseconds: name, count,
+//! What each kind of access costs. `dsm-node run -n 3 --pin -- target/release/ladder`; one line for each, in nanoseconds: name, count,
 //! 10th, 50th and 90th percentile.
 
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use clap::Parser;
 use dsm_core::Dsm;
 use examples::ladder;
 
-/// Measure what each kind of access to shared memory costs, with three nodes
+/// Measure what each kind of access to shared memory costs
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -1,7 +1,7 @@
 //! The ladder of costs: what one access to shared memory takes, from a load of what is here to a page that two processes fight
 //! over, and a raw UDP round trip beside them.
 //!
-//! Three nodes: node 0 measures, node 1 has written the pages, node 2 is the home of some that node 1 wrote. Pages are
+//! Node 0 measures, node 1 has written the pages, node 2, where there is one, is the home of some that node 1 wrote. Pages are
 //! visited in a shuffled order, so that nothing can guess the next, and what was read is checked after the clock has stopped.
 
 mod udp;
@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use dsm_core::{Dsm, Error, PAGE_BYTES, Placement, SharedArray};
 
-/// The least number of nodes for the ladder.
+/// How many nodes the whole ladder takes; with two there is no [`Rung::ForwardedRead`].
 pub const NODES: usize = 3;
 
 const WORDS_PER_PAGE: usize = PAGE_BYTES / 8;
@@ -35,6 +35,10 @@ pub enum Rung {
     WriteInvalidates,
     /// Two processes write one word in turn: one turn.
     Fight,
+    /// All nodes meet.
+    Barrier,
+    /// A lock that another node had last.
+    RemoteLock,
     /// A raw UDP round trip, both sides asleep while they wait.
     UdpSleeping,
     /// A raw UDP round trip, both sides polling.
@@ -43,13 +47,15 @@ pub enum Rung {
 
 impl Rung {
     /// All, from the bottom up, the raw round trips last.
-    pub const ALL: [Rung; 9] = [
+    pub const ALL: [Rung; 11] = [
         Rung::CachedLoad,
         Rung::SameReadAgain,
         Rung::FirstTouch,
         Rung::RemoteRead,
         Rung::ForwardedRead,
         Rung::WriteInvalidates,
+        Rung::RemoteLock,
+        Rung::Barrier,
         Rung::Fight,
         Rung::UdpPolling,
         Rung::UdpSleeping,
@@ -65,6 +71,8 @@ impl Rung {
             Rung::ForwardedRead => "read fetched through its home from a third",
             Rung::WriteInvalidates => "write that invalidates a reader's copy",
             Rung::Fight => "two processes write one page in turn, a turn",
+            Rung::Barrier => "barrier of all processes",
+            Rung::RemoteLock => "lock that another process had last",
             Rung::UdpPolling => "raw UDP round trip, both sides polling",
             Rung::UdpSleeping => "raw UDP round trip, both sides sleeping",
         }
@@ -121,20 +129,23 @@ impl FromStr for Cost {
     }
 }
 
-/// Measures every rung, `samples` times where an access can be had only once. Collective, for at least [`NODES`] nodes; node 0 gets the
+/// Measures every rung, `samples` times where an access can be had only once. Collective, for two nodes at least; node 0 gets the
 /// costs, in the order in which they were measured, through `report`.
 ///
 /// # Errors
 ///
 /// Too few nodes, no memory, a page that shows something else than what was stored: a sentence for the user.
 pub fn climb(dsm: &Dsm, samples: usize, report: impl Fn(Cost)) -> Result<(), String> {
-    if dsm.size() < NODES {
-        return Err(format!("the ladder needs {NODES} nodes, and this job has {}", dsm.size()));
+    if dsm.size() < 2 {
+        return Err("the ladder needs at least two nodes: dsm-node run -n 3 -- ...".to_string());
     }
     let climber = Climber { dsm, order: shuffled(samples), report: &report };
     climber.first_touch().map_err(|error| error.to_string())?;
     climber.remote().map_err(|error| error.to_string())??;
-    climber.forwarded().map_err(|error| error.to_string())??;
+    if dsm.size() >= NODES {
+        climber.forwarded().map_err(|error| error.to_string())??;
+    }
+    climber.synchronise(samples);
     climber.fight(samples).map_err(|error| error.to_string())?;
     climber.udp(samples)
 }
@@ -201,6 +212,29 @@ impl Climber<'_> {
         }
         self.dsm.barrier();
         Ok(right)
+    }
+
+    /// Locks whose token is at node 1, and barriers.
+    fn synchronise(&self, samples: usize) {
+        let (nodes, me) = (self.dsm.size() as u64, self.dsm.rank());
+        let timed = |work: &dyn Fn(u64)| -> Vec<f64> {
+            let one = |index| {
+                let start = Instant::now();
+                work(index);
+                start.elapsed().as_nanos() as f64
+            };
+            (0..samples as u64).map(one).collect()
+        };
+        // The home of lock n is node n mod nodes, and a token that nobody used is at home.
+        if me == 0 {
+            let locked = timed(&|index| self.dsm.acquire(index * nodes + 1));
+            (self.report)(Cost::of(Rung::RemoteLock, locked));
+        }
+        self.dsm.barrier();
+        let met = timed(&|_| self.dsm.barrier());
+        if me == 0 {
+            (self.report)(Cost::of(Rung::Barrier, met));
+        }
     }
 
     /// Nodes 0 and 1 write one word in turn: each waits until it shows the other's number.
