@@ -142,7 +142,8 @@ impl Pages {
         let PageMessage::Forward { page, epoch, requester, request, access, awaiting } = message else { return };
         let Some(copy) = self.copies.get_mut(&page) else { return };
         let Some(allowed) = copy.access else { return };
-        if epoch <= copy.epoch {
+        // No home sends the requester to itself; the grant would say that bytes come which nobody sent.
+        if epoch <= copy.epoch || requester == self.me {
             return;
         }
         if copy.held.is_some() {

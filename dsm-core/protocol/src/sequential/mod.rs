@@ -183,9 +183,12 @@ impl Pages {
                 self.directory_request(from, page, request, access, out);
             }
             PageMessage::Done { page, epoch } if home == self.me => self.directory_done(from, page, epoch, out),
-            PageMessage::Request { .. } | PageMessage::Done { .. } => {}
-            PageMessage::Forward { .. } => self.copy_forward(message, out),
-            PageMessage::Invalidate { .. } => self.copy_invalidate(message, out),
+            PageMessage::Forward { .. } if from == home => self.copy_forward(message, out),
+            PageMessage::Invalidate { .. } if from == home => self.copy_invalidate(message, out),
+            PageMessage::Request { .. }
+            | PageMessage::Done { .. }
+            | PageMessage::Forward { .. }
+            | PageMessage::Invalidate { .. } => {}
             PageMessage::Grant { .. } => self.copy_grant(home, message, out),
             PageMessage::Invalidated { page, epoch } => self.copy_invalidated(home, from, page, epoch, out),
         }

@@ -1,0 +1,70 @@
+//! What hostile messages once did.
+
+use protocol::message::{Access, Contents, PageMessage};
+use protocol::sequential::{Effect, Pages};
+use protocol::{Epoch, NodeId, NodeSet, Page, Placement, RequestId};
+
+const PAGE: Page = Page(0);
+
+fn node(rank: usize) -> NodeId {
+    NodeId::new(rank).unwrap()
+}
+
+/// The pages of node `me` of three; the only page is at home at node 1.
+fn pages(me: usize) -> Pages {
+    let mut pages = Pages::new(node(me), 3);
+    pages.extend(1, Placement::Node(node(1)));
+    pages
+}
+
+/// Node 0 with a copy that it may write, after its hold.
+fn holder() -> Pages {
+    let (mut pages, mut out) = (pages(0), Vec::new());
+    pages.fault(PAGE, Access::Write, &mut out).unwrap();
+    let grant = PageMessage::Grant {
+        page: PAGE,
+        epoch: Epoch(1),
+        request: RequestId(1),
+        access: Access::Write,
+        contents: Contents::Zero,
+        awaiting: NodeSet::EMPTY,
+    };
+    pages.receive(node(1), grant, &mut out);
+    pages.hold_expired(PAGE, Epoch(1), &mut out);
+    assert_eq!(pages.access(PAGE), Some(Access::Write));
+    pages
+}
+
+fn received(pages: &mut Pages, from: usize, message: PageMessage) -> Vec<Effect> {
+    let mut out = Vec::new();
+    pages.receive(node(from), message, &mut out);
+    out
+}
+
+fn forward(requester: usize, request: u64) -> PageMessage {
+    PageMessage::Forward {
+        page: PAGE,
+        epoch: Epoch(2),
+        requester: node(requester),
+        request: RequestId(request),
+        access: Access::Write,
+        awaiting: NodeSet::EMPTY,
+    }
+}
+
+#[test]
+fn only_the_home_can_take_a_page_away() {
+    let mut pages = holder();
+    let invalidate = PageMessage::Invalidate { page: PAGE, epoch: Epoch(2), requester: node(2) };
+    assert_eq!(received(&mut pages, 2, forward(2, 1)), []);
+    assert_eq!(received(&mut pages, 2, invalidate), []);
+    assert_eq!(pages.access(PAGE), Some(Access::Write));
+    assert_eq!(received(&mut pages, 1, invalidate).len(), 2);
+}
+
+#[test]
+fn a_page_is_never_handed_to_the_node_that_has_it() {
+    let mut pages = holder();
+    assert_eq!(received(&mut pages, 1, forward(0, 2)), []);
+    assert_eq!(pages.access(PAGE), Some(Access::Write));
+}
