@@ -38,7 +38,8 @@ impl Pages {
         out: &mut Vec<Effect>,
     ) {
         let entry = self.directory.entry(page).or_default();
-        if !entry.seen.record(from, request) {
+        // A node asks again only when its last request was granted: one may run, and one wait for its `Done` to arrive.
+        if entry.waiting.iter().any(|wanted| wanted.requester == from) || !entry.seen.record(from, request) {
             return;
         }
         entry.waiting.push_back(Wanted { requester: from, request, access });

@@ -68,3 +68,18 @@ fn a_page_is_never_handed_to_the_node_that_has_it() {
     assert_eq!(received(&mut pages, 1, forward(0, 2)), []);
     assert_eq!(pages.access(PAGE), Some(Access::Write));
 }
+
+#[test]
+fn a_node_that_asks_again_and_again_for_a_page_waits_once() {
+    let mut home = pages(1);
+    let request = |number| PageMessage::Request { page: PAGE, request: RequestId(number), access: Access::Read };
+    for number in 1..10_000 {
+        received(&mut home, 2, request(number));
+    }
+    let mut served = 0;
+    for epoch in 1..10_000 {
+        let out = received(&mut home, 2, PageMessage::Done { page: PAGE, epoch: Epoch(epoch) });
+        served += out.len();
+    }
+    assert_eq!(served, 1, "one ran, and one waited");
+}
