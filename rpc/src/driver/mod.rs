@@ -32,7 +32,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::impair::Impairer;
 use crate::time::Time;
@@ -41,6 +41,10 @@ use socket::{BATCH, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
 pub use inbox::{Inbox, Incoming};
+
+/// How long to wait before a socket that was full is tried again. Whoever sleeps on it wakes for what comes in, not for room; a
+/// network card sends what fills a socket within less.
+const SOCKET_FULL_RETRY: Duration = Duration::from_millis(1);
 
 /// A transport with its socket and its clock. One thread at a time uses it.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub struct Driver {
     departures: Vec<Departure>,
     /// Of `departures`, the ones that the full socket did not take.
     held: std::ops::Range<usize>,
+    /// When to offer them to the socket again.
+    retry_at: Time,
     /// Whether the last call of `receive` read something: then more is likely there, and a batched call pays.
     is_busy: bool,
 }
@@ -81,6 +87,7 @@ impl Driver {
             origin: Instant::now(),
             departures: vec![departure; BATCH],
             held: 0..0,
+            retry_at: Time::ZERO,
             is_busy: false,
         })
     }
@@ -136,11 +143,18 @@ impl Driver {
             };
             let wanted = departures.len();
             let sent = self.socket.send(departures);
-            self.held.start += sent;
+            let left = self.held.start + sent..self.held.end;
+            self.hold(left, now);
             if sent < wanted {
                 return;
             }
         }
+    }
+
+    /// Keeps these departures for later.
+    fn hold(&mut self, departures: std::ops::Range<usize>, now: Time) {
+        self.held = departures;
+        self.retry_at = now + SOCKET_FULL_RETRY;
     }
 
     /// Fills the departures from the transport; returns how many.
@@ -184,7 +198,8 @@ impl Driver {
             return Some(Time::ZERO);
         }
         let impairer = self.impairer.as_ref().and_then(Impairer::next_due);
-        self.transport.next_timeout().into_iter().chain(impairer).min()
+        let held = (!self.held.is_empty()).then_some(self.retry_at);
+        self.transport.next_timeout().into_iter().chain(impairer).chain(held).min()
     }
 
     /// See [`Transport::close`]; [`Self::flush`] tells the other side.

@@ -136,6 +136,28 @@ fn an_inbox_that_is_not_drained_loses_nothing() {
 }
 
 #[test]
+fn what_a_full_socket_did_not_take_is_offered_again_without_anything_coming_in() {
+    let (mut a, mut b) = (Side::new(Impairments::default()), Side::new(Impairments::default()));
+    let peer = a.driver.connect(b.addr()).unwrap();
+    until(&mut a, &mut b, |a, b| a.ups + b.ups == 2 && a.driver.unacknowledged(peer) == 0);
+    // As `flush` leaves it when the socket is full; the loopback interface never lets one fill.
+    a.driver.send(peer, Channel(4), &[b"held"]).unwrap();
+    let now = a.driver.now();
+    let loaded = a.driver.load(now);
+    a.driver.hold(0..loaded, now);
+    let again = a.driver.next_timeout().unwrap();
+    assert!(again > now && again <= now + super::SOCKET_FULL_RETRY, "{again:?} after {now:?}");
+    let guard = Instant::now();
+    while b.messages != [b"held"] {
+        assert!(guard.elapsed() < Duration::from_secs(60));
+        if a.driver.now() >= again {
+            a.poll(|_, _, _| {});
+        }
+        b.poll(|_, _, _| {});
+    }
+}
+
+#[test]
 fn a_peer_whose_process_is_gone_is_refused() {
     let (mut a, mut b) = (Side::new(Impairments::default()), Side::new(Impairments::default()));
     let peer = a.driver.connect(b.addr()).unwrap();
