@@ -4,6 +4,8 @@
 
 mod demo;
 mod doctor;
+mod jobs;
+mod progress;
 mod run;
 mod signals;
 mod units;

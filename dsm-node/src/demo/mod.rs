@@ -1,22 +1,21 @@
 //! `dsm-node demo`: three real processes, what each access costs, a real job over shared memory and over RPC.
 
-mod job;
 mod node;
-mod progress;
 mod text;
 
 use std::io::{self, Write};
 
 use clap::Args;
 use dsm_core::doctor::{self, Options};
+use dsm_core::launch::JobSpec;
 use examples::ladder::{Cost, NODES, Rung};
 use examples::tsp::instances::Published;
 use examples::tsp::{Report, over_rpc};
 
 use crate::complain;
-use job::{Interrupted, Jobs};
+use crate::jobs::{self, Interrupted, Jobs};
+use crate::progress::Progress;
 pub use node::Node;
-use progress::Progress;
 
 /// The status when something in the demo went wrong.
 const FAILURE: i32 = 1;
@@ -68,9 +67,9 @@ impl Demo {
 
     fn ladder(&self, jobs: &Jobs) -> Result<Vec<Cost>, Stop> {
         let progress = Progress::steps("climbing the ladder of costs", Rung::ALL.len() as u64);
-        let args = ["ladder".to_string(), self.samples.to_string()];
+        let job = JobSpec { pin: true, ..job(&["ladder", &self.samples.to_string()])? };
         let mut costs = Vec::new();
-        jobs.run(NODES, true, &args, |line| {
+        jobs.run(job, |line| {
             let cost: Cost = line.parse()?;
             progress.step(cost.rung.words());
             costs.push(cost);
@@ -103,6 +102,12 @@ impl From<Interrupted> for Stop {
     }
 }
 
+/// A job whose nodes play this part.
+fn job(part: &[&str]) -> Result<JobSpec, Stop> {
+    let args: Vec<String> = ["demo-node"].iter().chain(part).map(ToString::to_string).collect();
+    Ok(jobs::own(NODES, &args)?)
+}
+
 fn say(text: &str) -> Result<(), Stop> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Stop::Output)
@@ -111,8 +116,7 @@ fn say(text: &str) -> Result<(), Stop> {
 fn tsp_over_dsm(jobs: &Jobs, published: Published) -> Result<Report, Stop> {
     let _progress = Progress::spinner(format!("{} over shared memory", published.name));
     let mut report = None;
-    let args = ["tsp".to_string(), published.name.to_string()];
-    jobs.run(NODES, false, &args, |line| {
+    jobs.run(job(&["tsp", published.name])?, |line| {
         report = Some(node::report_from_line(line)?);
         Ok(())
     })?;
@@ -123,8 +127,7 @@ fn tsp_over_rpc(jobs: &Jobs, published: Published) -> Result<Report, Stop> {
     let _progress = Progress::spinner(format!("{} over RPC", published.name));
     let failed = |error: over_rpc::TspError| Stop::Failed(error.to_string());
     let server = node::serve(published).map_err(failed)?;
-    let args = ["work".to_string(), server.local_addr().to_string()];
-    jobs.run(NODES, false, &args, |_| Ok(()))?;
+    jobs.run(job(&["work", &server.local_addr().to_string()])?, |_| Ok(()))?;
     // The workers leave when all is done.
     let report = server.wait(std::time::Duration::ZERO);
     server.dismiss(std::time::Duration::ZERO);

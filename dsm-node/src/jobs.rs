@@ -6,18 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use dsm_core::launch::{self, Cause, Control, JobSpec, Sinks};
+use signal_hook::consts::SIGTERM;
 
 use crate::signals;
 
+/// A job of `nodes` nodes of this same program: `dsm-node ARGS`.
+pub fn own(nodes: usize, args: &[String]) -> Result<JobSpec, Interrupted> {
+    let program = std::env::current_exe()
+        .map_err(|error| Interrupted::Failed(format!("cannot find this program's own file: {error}")))?;
+    let mut spec = JobSpec::new(nodes, program);
+    spec.args = args.iter().map(Into::into).collect();
+    spec.label = false;
+    Ok(spec)
+}
+
 /// Why a job gave nothing.
-pub(super) enum Interrupted {
+pub enum Interrupted {
     /// Somebody pressed Ctrl-C, or the like.
     Signal(i32),
+    /// What went wrong, and what the nodes said.
     Failed(String),
 }
 
 /// Runs jobs, and ends the one that runs when a signal comes.
-pub(super) struct Jobs {
+pub struct Jobs {
     state: Arc<Mutex<State>>,
 }
 
@@ -29,7 +41,7 @@ struct State {
 
 impl Jobs {
     /// From now on, signals that ask this program to end are ours.
-    pub(super) fn new() -> Result<Jobs, Interrupted> {
+    pub fn new() -> Result<Jobs, Interrupted> {
         let failed = |error: io::Error| Interrupted::Failed(format!("cannot watch for signals: {error}"));
         let mut signals = signals::collect().map_err(failed)?;
         let state = Arc::new(Mutex::new(State::default()));
@@ -47,21 +59,12 @@ impl Jobs {
         Ok(Jobs { state })
     }
 
-    /// Runs `nodes` nodes of `dsm-node demo-node ARGS` to their end, bound to processors of their own
-    /// or not, and gives each line that they print to `take`.
-    pub(super) fn run(
+    /// Runs a job to its end, and gives each line that the nodes print to `take`.
+    pub fn run(
         &self,
-        nodes: usize,
-        pin: bool,
-        args: &[String],
+        spec: JobSpec,
         mut take: impl FnMut(&str) -> Result<(), String> + Send,
     ) -> Result<(), Interrupted> {
-        let program = std::env::current_exe()
-            .map_err(|error| Interrupted::Failed(format!("cannot find this program's own file: {error}")))?;
-        let mut spec = JobSpec::new(nodes, program);
-        spec.args = ["demo-node".into()].into_iter().chain(args.iter().map(Into::into)).collect();
-        spec.label = false;
-        spec.pin = pin;
         let (lines, printed) = channel();
         let complaints = Arc::new(Mutex::new(Vec::new()));
         let sinks = Sinks {
@@ -78,9 +81,16 @@ impl Jobs {
         }
         if status != 0 {
             let words = String::from_utf8_lossy(&lock(&complaints)).trim().to_string();
-            return Err(Interrupted::Failed(format!("a job of the demo ended with status {status}\n{words}")));
+            return Err(Interrupted::Failed(format!("a job ended with status {status}\n{words}")));
         }
-        taken.unwrap_or_else(|_| Err("the demo lost its reader".to_string())).map_err(Interrupted::Failed)
+        taken.unwrap_or_else(|_| Err("the reader of the job's lines failed".to_string())).map_err(Interrupted::Failed)
+    }
+
+    /// Ends the job that runs, if one does; from any thread.
+    pub fn end(&self) {
+        if let Some(control) = &lock(&self.state).running {
+            control.signal(SIGTERM);
+        }
     }
 
     fn supervise(&self, spec: JobSpec, sinks: Sinks) -> Result<i32, Interrupted> {

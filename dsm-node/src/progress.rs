@@ -5,18 +5,18 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A line that moves while something is under way, and is gone afterwards.
-pub(super) struct Progress(ProgressBar);
+pub struct Progress(ProgressBar);
 
 impl Progress {
     /// Of unknown length.
-    pub(super) fn spinner(what: String) -> Progress {
+    pub fn spinner(what: String) -> Progress {
         let bar = ProgressBar::new_spinner().with_message(what);
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress(bar)
     }
 
     /// Of so many steps.
-    pub(super) fn steps(what: &'static str, count: u64) -> Progress {
+    pub fn steps(what: &'static str, count: u64) -> Progress {
         let bar = ProgressBar::new(count).with_prefix(what);
         if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:20} {pos}/{len} {msg}") {
             bar.set_style(style);
@@ -26,7 +26,7 @@ impl Progress {
     }
 
     /// One step is done.
-    pub(super) fn step(&self, what: &'static str) {
+    pub fn step(&self, what: &'static str) {
         self.0.set_message(what);
         self.0.inc(1);
     }
