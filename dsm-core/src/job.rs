@@ -11,6 +11,7 @@
 //! | `DSM_REGION` | bytes of address space for the shared region |
 //! | `DSM_CONSISTENCY` | `sequential` |
 //! | `DSM_IMPAIR` | `loss=0.2,duplicate=0.05,reorder=0.1,corrupt=0.01,delay_us=2000,seed=7`; absent means none |
+//! | `DSM_POLL` | microseconds for which a thread that waits for other nodes polls before it sleeps |
 //! | `DSM_BIND` | `ip:port` that the node's UDP socket binds; port 0 means any |
 
 use std::ffi::OsString;
@@ -28,6 +29,13 @@ pub const NODES_MAX: usize = 64;
 
 /// Bytes of address space for the region when nothing else is asked for: 64 GiB.
 pub const REGION_BYTES_DEFAULT: u64 = 64 << 30;
+
+/// How long a thread polls for what other nodes are about to send, before it sleeps: 100 us. A sleeping thread is woken later than
+/// a datagram goes there and back.
+pub const POLL_DEFAULT: Duration = Duration::from_micros(100);
+
+/// The longest time of polling that can be asked for.
+pub const POLL_MAX: Duration = Duration::from_secs(1);
 
 /// The most address space that a region may take, in bytes: 32 TiB, a quarter of what a process has on x86-64.
 pub const REGION_BYTES_MAX: u64 = 32 << 40;
@@ -84,6 +92,8 @@ pub struct Job {
     /// Faults to inject into what this node sends. The seed is the job's: every node finds the same number here, and must mix
     /// its rank into it if the nodes are not to lose the same packets.
     pub impairments: Impairments,
+    /// How long to poll before sleeping; zero never polls.
+    pub poll: Duration,
     /// The address that the node's UDP socket binds.
     pub bind: SocketAddr,
 }
@@ -114,6 +124,7 @@ impl Job {
             region_bytes: REGION_BYTES_DEFAULT,
             consistency: Consistency::default(),
             impairments: Impairments::default(),
+            poll: POLL_DEFAULT,
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
     }
@@ -150,6 +161,7 @@ impl Job {
             region_bytes: read("DSM_REGION")?.parse(region_bytes)?.unwrap_or(alone.region_bytes),
             consistency: read("DSM_CONSISTENCY")?.parse(str::parse)?.unwrap_or(alone.consistency),
             impairments: read("DSM_IMPAIR")?.parse(impairments_from_text)?.unwrap_or(alone.impairments),
+            poll: read("DSM_POLL")?.parse(poll)?.unwrap_or(alone.poll),
             bind: read("DSM_BIND")?.parse(self::address)?.unwrap_or(alone.bind),
         }))
     }
@@ -161,6 +173,7 @@ impl Job {
             ("DSM_SIZE", self.size.to_string()),
             ("DSM_REGION", self.region_bytes.to_string()),
             ("DSM_CONSISTENCY", self.consistency.to_string()),
+            ("DSM_POLL", self.poll.as_micros().to_string()),
             ("DSM_BIND", self.bind.to_string()),
         ];
         variables.extend(self.launcher.map(|addr| ("DSM_LAUNCHER", addr.to_string())));
@@ -191,8 +204,17 @@ impl Job {
 }
 
 /// Every name that [`Job::to_env`] may write, so that a launcher can keep its own out of its children.
-pub(crate) const VARIABLES: [&str; 8] =
-    ["DSM_RANK", "DSM_SIZE", "DSM_LAUNCHER", "DSM_LIFELINE", "DSM_REGION", "DSM_CONSISTENCY", "DSM_IMPAIR", "DSM_BIND"];
+pub(crate) const VARIABLES: [&str; 9] = [
+    "DSM_RANK",
+    "DSM_SIZE",
+    "DSM_LAUNCHER",
+    "DSM_LIFELINE",
+    "DSM_REGION",
+    "DSM_CONSISTENCY",
+    "DSM_IMPAIR",
+    "DSM_POLL",
+    "DSM_BIND",
+];
 
 /// One variable of the environment, for errors that can name it.
 struct Variable {
@@ -234,6 +256,10 @@ fn decimal(text: &str, least: u64, most: u64) -> Result<u64, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address such as 127.0.0.1:4000 is wanted".to_string())
+}
+
+fn poll(text: &str) -> Result<Duration, String> {
+    decimal(text, 0, POLL_MAX.as_micros() as u64).map(Duration::from_micros)
 }
 
 /// Reads a region's size, which must be whole pages and fit the address space.
@@ -335,6 +361,7 @@ mod tests {
                 delay: Duration::from_micros(2500),
                 seed: u64::MAX,
             },
+            poll: Duration::from_micros(7),
             bind: "[::1]:9000".parse().unwrap(),
         };
         let variables = job.to_env();

@@ -48,6 +48,10 @@ pub struct Run {
     #[arg(long)]
     no_labels: bool,
 
+    /// How long a node polls for what others are about to send before it sleeps, such as 100us; 0us never polls
+    #[arg(long, value_name = "TIME", default_value = "100us", value_parser = units::delay)]
+    poll: Duration,
+
     /// Bind each node to its own share of the processors: steadier figures
     #[arg(long)]
     pin: bool,
@@ -116,6 +120,7 @@ impl Run {
             listen: self.listen,
             label: !self.no_labels,
             stdin: true,
+            poll: self.poll,
             pin: self.pin,
             ..JobSpec::new(self.nodes, program)
         })

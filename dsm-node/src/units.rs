@@ -14,14 +14,17 @@ pub fn size(text: &str) -> Result<u64, String> {
 
 /// Reads `2ms`, `500us`, `1s`, up to [`DELAY_MAX`].
 pub fn delay(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a delay; write a whole number with us, ms or s, such as 2ms");
+    let wrong = || format!("`{text}` is not a time; write a whole number with us, ms or s, such as 2ms");
     let units = [("us", 1), ("ms", 1_000), ("s", 1_000_000)];
     let (digits, micros) =
         units.iter().find_map(|(unit, micros)| Some((text.strip_suffix(unit)?, *micros))).ok_or_else(wrong)?;
     let count: u64 = whole(digits).ok_or_else(wrong)?;
     match count.checked_mul(micros).map(Duration::from_micros) {
         Some(delay) if delay <= DELAY_MAX => Ok(delay),
-        _ => Err(format!("a delay of {text} would only look like a dead node; use {} s at most", DELAY_MAX.as_secs())),
+        _ => Err(format!(
+            "{text} is too long: a node that is silent for seconds looks dead; use {} s at most",
+            DELAY_MAX.as_secs()
+        )),
     }
 }
 

@@ -24,9 +24,6 @@ use super::fatal::die;
 use super::waiters::Signal;
 use super::{DEAD_AFTER, Engine, Fatal};
 
-/// How long to poll before sleeping.
-const POLL: Duration = Duration::from_micros(100);
-
 /// A yield that takes this long let somebody else run.
 const YIELD_LATE: Duration = Duration::from_micros(20);
 
@@ -39,6 +36,8 @@ const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// The engine of this process, as its thread and the program's threads share it.
 pub(crate) struct Shared {
     me: NodeId,
+    /// How long to poll before sleeping.
+    poll: Duration,
     engine: Mutex<Engine>,
     wake: EventFd,
     /// Of the userfaultfd and of the socket, to sleep on without entering the engine.
@@ -49,15 +48,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Starts the engine's thread. `lifeline` hangs up when the launcher is gone.
+    /// Starts the engine's thread, which polls for `poll` before it sleeps. `lifeline` hangs up when the launcher is gone.
     pub(crate) fn start(
         me: NodeId,
+        poll: Duration,
         engine: Engine,
         lifeline: Option<File>,
     ) -> std::io::Result<(Arc<Shared>, JoinHandle<()>)> {
         let descriptors = [engine.region.as_fd().try_clone_to_owned()?, engine.driver.as_fd().try_clone_to_owned()?];
         let shared = Arc::new(Shared {
             me,
+            poll,
             descriptors,
             engine: Mutex::new(engine),
             wake: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
@@ -104,13 +105,13 @@ impl Shared {
             if let Some(value) = signal.poll() {
                 return value;
             }
-            if start.elapsed() > POLL {
+            if start.elapsed() >= self.poll {
                 std::thread::park();
                 continue;
             }
             if let Ok(mut engine) = self.engine.try_lock() {
                 engine.turn().unwrap_or_else(|why| self.end(&mut engine, &why));
-                if signal.poll().is_some() || start.elapsed() > POLL {
+                if signal.poll().is_some() || start.elapsed() >= self.poll {
                     self.leave(engine);
                 }
             }
@@ -138,7 +139,7 @@ impl Shared {
         // The program's signal handlers may touch the region; on this thread nobody would serve that.
         SigSet::all().thread_block()?;
         set_timerslack(1)?;
-        let mut polling = Polling::new();
+        let mut polling = Polling::new(self.poll);
         let mut last_turn = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
             let mut engine = self.lock();
@@ -189,21 +190,22 @@ impl Shared {
 
 /// Decides between polling and sleeping.
 struct Polling {
+    length: Duration,
     until: Instant,
     rests_until: Instant,
 }
 
 impl Polling {
-    fn new() -> Polling {
+    fn new(length: Duration) -> Polling {
         let now = Instant::now();
-        Polling { until: now, rests_until: now }
+        Polling { length, until: now, rests_until: now }
     }
 
     /// After a turn that was `busy` or not: whether to poll once more.
     fn goes_on(&mut self, busy: bool) -> bool {
         let now = Instant::now();
         if busy && now >= self.rests_until {
-            self.until = now + POLL;
+            self.until = now + self.length;
         }
         busy || now < self.until
     }

@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use rpc::impair::Impairments;
 
-use crate::job::{Consistency, Job, NODES_MAX, REGION_BYTES_DEFAULT, check_region_bytes};
+use crate::job::{Consistency, Job, NODES_MAX, POLL_DEFAULT, REGION_BYTES_DEFAULT, check_region_bytes};
 use node::Node;
 use output::Output;
 use rendezvous::Meeting;
@@ -70,6 +70,8 @@ pub struct JobSpec {
     pub region_bytes: u64,
     /// The consistency of allocations that ask for none.
     pub consistency: Consistency,
+    /// How long nodes poll for what others are about to send before they sleep; zero never polls.
+    pub poll: Duration,
     /// The address of node 0's socket; node *n* takes the port *n* above it. Port 0 lets every node take any.
     pub bind: SocketAddr,
     /// The address of the rendezvous service; port 0 takes any.
@@ -97,6 +99,7 @@ impl JobSpec {
             impairments: Impairments::default(),
             region_bytes: REGION_BYTES_DEFAULT,
             consistency: Consistency::default(),
+            poll: POLL_DEFAULT,
             bind: any,
             listen: any,
             label: true,
@@ -115,6 +118,7 @@ impl JobSpec {
             region_bytes: self.region_bytes,
             consistency: self.consistency,
             impairments: self.impairments,
+            poll: self.poll,
             bind: self.bind_of(rank),
         }
     }
