@@ -82,7 +82,7 @@ impl Dsm {
         lifeline: Option<File>,
     ) -> Result<Dsm, Error> {
         let engine = Engine::new(me, driver, region, roster).map_err(|why| Error::Placement(why.to_string()))?;
-        let (shared, thread) = Shared::start(me, engine, lifeline).map_err(Error::Thread)?;
+        let (shared, thread) = Shared::start(me, job.poll, engine, lifeline).map_err(Error::Thread)?;
         Ok(Dsm {
             shared,
             region,
