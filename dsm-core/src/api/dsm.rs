@@ -145,6 +145,9 @@ impl Drop for Dsm {
             eprintln!("dsm: node {}: left the job without finalize; the other nodes will fail", self.rank);
         }
         self.shared.stop();
+        // Nobody serves faults any more: a touch through an address that was kept must end the program, not wait for ever.
+        // Where the kernel refuses, that is what it does.
+        let _ = self.region.retire();
     }
 }
 

@@ -123,6 +123,17 @@ impl Region {
         Ok(self.states.peek(page)?.mapped)
     }
 
+    /// Ends the program's use of the region: any touch of it is a segmentation fault from now on, and threads that wait for a
+    /// page find that, too. The runtime may still read frames.
+    ///
+    /// # Errors
+    /// [`PageError::Kernel`].
+    pub fn retire(&self) -> Result<(), PageError> {
+        let all = PageRange::new(Page(0), self.pages());
+        self.program.forbid().map_err(|errno| PageError::Kernel { page: 0, operation: "mprotect", errno })?;
+        self.wake(all)
+    }
+
     pub(super) fn check_range(&self, range: PageRange) -> Result<(), PageError> {
         match range.first.0.checked_add(range.count) {
             Some(end) if end <= self.pages() => Ok(()),

@@ -3,7 +3,7 @@
 use super::error::RegionError;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mprotect, munmap};
 use std::ffi::c_void;
 use std::io;
 use std::num::NonZeroUsize;
@@ -63,6 +63,13 @@ impl ProgramView {
         // SAFETY: the range lies in a shared mapping of a file: MADV_DONTNEED drops page table entries and no byte. The
         // mapping is not part of any Rust object.
         unsafe { madvise(start, bytes, MmapAdvise::MADV_DONTNEED) }
+    }
+
+    /// From now on, any touch is a segmentation fault. The addresses stay ours, so nothing else can come to lie there.
+    pub fn forbid(&self) -> Result<(), Errno> {
+        // SAFETY: the range is our mapping. It loses rights and keeps its bytes; code that touches it, which safe code cannot
+        // while it holds no region, is ended by the kernel.
+        unsafe { mprotect(self.start, self.bytes, ProtFlags::PROT_NONE) }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Where an implementation that knows only the manual page goes wrong.
 
 use super::*;
+use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
+use std::os::fd::AsRawFd;
 
 #[test]
 fn mapping_goes_on_behind_a_page_that_was_mapped_before() {
@@ -150,6 +152,26 @@ fn a_forked_child_does_not_see_the_region() {
             },
         }
     }
+}
+
+#[test]
+fn a_retired_region_is_closed_to_the_program_and_open_to_the_runtime() {
+    let Some(region) = region(2) else { return };
+    region.fill(Page(0), &page_of_byte(7)).unwrap();
+    region.map(Page(0), Access::Read).unwrap();
+    let (_reader, writer) = nix::unistd::pipe().unwrap();
+    // The kernel reads for us what a load would touch, and tells where a load would be the end.
+    let touch = |page: Page| {
+        let address = region.address_of(page).unwrap() as *const libc::c_void;
+        // SAFETY: the kernel checks the address; the call reads a byte there and changes no memory.
+        Errno::result(unsafe { libc::write(writer.as_raw_fd(), address, 1) })
+    };
+    assert_eq!(touch(Page(0)), Ok(1));
+    region.retire().unwrap();
+    assert_eq!([touch(Page(0)), touch(Page(1))], [Err(Errno::EFAULT); 2]);
+    assert!(no_fault_waits(&region));
+    assert_eq!(region.with_frame(Page(0), |frame| frame[9]), Ok(7));
+    region.retire().unwrap();
 }
 
 #[test]
