@@ -9,6 +9,10 @@ pub mod call;
 pub mod codec;
 pub mod driver;
 pub mod impair;
+#[cfg(not(feature = "planted"))]
+mod planted;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod time;
 pub mod transport;
 pub mod wire;

@@ -9,6 +9,7 @@
 
 use crate::ids::NodeId;
 use crate::message::{BarrierMessage, Message};
+use crate::planted::{Bug, Planted};
 
 /// What the owner of a [`Barrier`] must do, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,13 +47,15 @@ pub struct Barrier {
     purpose: Option<u64>,
     /// What came for this generation and for the next, by round: a neighbour can be one generation ahead, never two.
     heard: [Vec<Option<u64>>; 2],
+    pub(crate) planted: Planted,
 }
 
 impl Barrier {
     /// The barrier of a job with `nodes` nodes, at node `me`.
     pub fn new(me: NodeId, nodes: usize) -> Barrier {
         let rounds = nodes.next_power_of_two().trailing_zeros() as usize;
-        Barrier { me, nodes, generation: 0, round: 0, purpose: None, heard: [vec![None; rounds], vec![None; rounds]] }
+        let heard = [vec![None; rounds], vec![None; rounds]];
+        Barrier { me, nodes, generation: 0, round: 0, purpose: None, heard, planted: Planted::default() }
     }
 
     /// Whether this node has entered the present generation and waits for others.
@@ -78,13 +81,15 @@ impl Barrier {
     pub fn receive(&mut self, message: &BarrierMessage, out: &mut Vec<BarrierEffect>) {
         let ahead = message.generation.wrapping_sub(self.generation);
         let (Ok(ahead), round) = (usize::try_from(ahead), usize::from(message.round)) else { return };
+        let ahead = if self.planted.has(Bug::BarrierGenerationIgnored) { 0 } else { ahead };
+        let round = if self.planted.has(Bug::BarrierRoundIgnored) { usize::from(self.round) } else { round };
         let Some(slot) = self.heard.get_mut(ahead).and_then(|rounds| rounds.get_mut(round)) else { return };
         *slot = Some(message.purpose);
         self.advance(out);
     }
 
     fn rounds(&self) -> usize {
-        self.heard[0].len()
+        self.heard[0].len() - usize::from(self.nodes > 2 && self.planted.has(Bug::BarrierRoundMissing))
     }
 
     fn distance(&self) -> usize {

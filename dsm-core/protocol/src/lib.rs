@@ -18,6 +18,10 @@ pub mod homes;
 pub mod ids;
 pub mod locks;
 pub mod message;
+#[cfg(not(feature = "planted"))]
+mod planted;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod sequential;
 
 pub use homes::{Homes, Placement};

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ids::{LastSeen, LockId, NodeId, RequestId};
 use crate::message::{LockMessage, Message};
+use crate::planted::{Bug, Planted};
 
 /// A thread of this node that wants a lock; the owner of the machine chooses the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,12 +73,20 @@ pub struct Locks {
     last_request: RequestId,
     locals: BTreeMap<LockId, LocalLock>,
     tails: BTreeMap<LockId, Tail>,
+    pub(crate) planted: Planted,
 }
 
 impl Locks {
     /// The locks of a job with `nodes` nodes, at node `me`.
     pub fn new(me: NodeId, nodes: usize) -> Locks {
-        Locks { me, nodes, last_request: RequestId(0), locals: BTreeMap::new(), tails: BTreeMap::new() }
+        Locks {
+            me,
+            nodes,
+            last_request: RequestId(0),
+            locals: BTreeMap::new(),
+            tails: BTreeMap::new(),
+            planted: Planted::default(),
+        }
     }
 
     /// The node that keeps the queue of `lock`.
@@ -166,7 +175,7 @@ impl Locks {
         let me = self.me;
         let tail =
             self.tails.entry(lock).or_insert_with(|| Tail { last: (me, RequestId(0)), seen: LastSeen::default() });
-        if !tail.seen.record(from, request) {
+        if !tail.seen.record(from, request) && !self.planted.has(Bug::LockRequestQueuedTwice) {
             return;
         }
         let (before, tenure) = std::mem::replace(&mut tail.last, (from, request));
@@ -175,8 +184,9 @@ impl Locks {
 
     /// At a node in the queue: when its tenure of that number ends, the token goes to `to`.
     fn pass(&mut self, lock: LockId, tenure: RequestId, to: NodeId, request: RequestId, out: &mut Vec<LockEffect>) {
+        let any_tenure = self.planted.has(Bug::LockPassForAnyTenure);
         let local = self.local(lock);
-        if local.tenure != tenure {
+        if local.tenure != tenure && !any_tenure {
             return;
         }
         match local.token {
@@ -190,8 +200,9 @@ impl Locks {
     }
 
     fn token_arrived(&mut self, lock: LockId, request: RequestId, out: &mut Vec<LockEffect>) {
+        let any_token = self.planted.has(Bug::LockTokenTakenTwice);
         let local = self.local(lock);
-        if local.token != Token::Requested || local.tenure != request {
+        if (local.token != Token::Requested || local.tenure != request) && !any_token {
             return;
         }
         // The thread that asked is still there: a waiter leaves the queue only by acquiring.

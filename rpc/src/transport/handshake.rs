@@ -7,6 +7,7 @@ use super::link::Agreed;
 use super::opening::Opening;
 use super::peers::State;
 use super::{BootEpoch, Event, LostReason, Transport, TransportConfig};
+use crate::planted::Bug;
 use crate::time::Time;
 use crate::wire::{AckBlock, DATAGRAM_MIN, Flags, Hello, Integrity, Kind, Prefix, Reader, Reset, ResetReason};
 use crate::wire::{VERSION, WireError, fragment_bytes};
@@ -68,7 +69,10 @@ fn sort(
 ) -> Result<(), WireError> {
     let prefix = Prefix::read(&mut Reader::new(datagram))?;
     let integrity = if prefix.kind == Kind::Data { t.config.integrity } else { Integrity::Crc32 };
-    let covered = integrity.open(datagram)?;
+    let covered = match integrity.open(datagram) {
+        Err(WireError::Corrupt) if t.planted.has(Bug::DamageAccepted) => &datagram[..datagram.len() - 4],
+        opened => opened?,
+    };
     let mut reader = Reader::new(covered);
     let _ = Prefix::read(&mut reader)?;
     match prefix.kind {
@@ -93,6 +97,7 @@ fn hello(t: &mut Transport, now: Time, from: SocketAddr, prefix: &Prefix, theirs
     let boot = BootEpoch(theirs.boot);
     let session = t.peers.at(from).and_then(|peer| t.peers.get(peer));
     let known = match session.map(|session| &session.state) {
+        Some(State::Up(link)) if t.planted.has(Bug::StaleEpochAccepted) => Some(link.agreed),
         // The answer was lost.
         Some(State::Up(link)) if link.agreed.remote == prefix.from && link.agreed.boot == boot => Some(link.agreed),
         _ => None,
@@ -147,7 +152,8 @@ fn reset(
 ) -> Result<(), WireError> {
     let Some(peer) = t.peers.at(from) else { return Ok(()) };
     let Some(State::Up(link)) = t.peers.get(peer).map(|session| &session.state) else { return Ok(()) };
-    if link.agreed.local != prefix.to || link.agreed.remote != prefix.from {
+    let is_ours = link.agreed.local == prefix.to && link.agreed.remote == prefix.from;
+    if !is_ours && !t.planted.has(Bug::StaleResetObeyed) {
         return Ok(());
     }
     let reason = if link.agreed.boot.0 == reset.boot { LostReason::Reset } else { LostReason::Restarted };
@@ -184,8 +190,8 @@ fn data(t: &mut Transport, now: Time, from: SocketAddr, prefix: &Prefix, body: D
     let current = t.peers.at(from);
     let state = current.and_then(|peer| t.peers.get(peer)).map(|session| &session.state);
     if let (Some(peer), Some(State::Up(link))) = (current, state)
-        && link.agreed.local == prefix.to
-        && link.agreed.remote == prefix.from
+        && (link.agreed.local == prefix.to && link.agreed.remote == prefix.from
+            || t.planted.has(Bug::StaleSessionAccepted))
     {
         return t.data(now, peer, body, events);
     }

@@ -10,6 +10,7 @@ use super::rtt::{INITIAL, Rtt, backed_off};
 use super::send::{SendHalf, SendLimits};
 use super::sent_times::SentTimes;
 use super::types::{BootEpoch, Counters, LostReason};
+use crate::planted::{Bug, Planted};
 use crate::time::Time;
 use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS, SessionId, WINDOW_FRAGMENTS};
 use crate::wire::{MAX_WORDS, data_header_bytes, fragment_bytes};
@@ -62,6 +63,7 @@ pub(super) struct Link {
     ping_now: bool,
     pings_unanswered: u32,
     ping_at: Option<Time>,
+    planted: Planted,
 }
 
 impl Link {
@@ -91,7 +93,15 @@ impl Link {
             ping_now: true,
             pings_unanswered: 0,
             ping_at: Some(now + INITIAL),
+            planted: Planted::default(),
         }
+    }
+
+    /// Gives both halves and the link the transport's bug.
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
+        self.send.planted = planted;
+        self.receive.planted = planted;
     }
 
     /// Whether [`Self::transmit`] would write a datagram.
@@ -243,6 +253,9 @@ impl Link {
 
     /// When to give the peer up if it stays silent.
     fn dead_at(&self, config: &TransportConfig) -> Option<Time> {
+        if self.planted.has(Bug::SilenceTolerated) {
+            return None;
+        }
         if !self.confirmed {
             return Some(self.heard_at + config.connect_timeout);
         }

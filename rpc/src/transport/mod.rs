@@ -33,6 +33,7 @@ mod types;
 
 use std::net::SocketAddr;
 
+use crate::planted::Planted;
 use crate::time::Time;
 use crate::wire::{Frames, ResetReason};
 use control::{Control, Controls};
@@ -66,6 +67,7 @@ pub struct Transport {
     reserved: usize,
     /// Room for what [`Self::timeout`] finds; empty between calls.
     due: Vec<(Peer, Option<LostReason>)>,
+    planted: Planted,
 }
 
 macro_rules! context {
@@ -97,7 +99,14 @@ impl Transport {
             wake: None,
             reserved: 0,
             due: Vec::new(),
+            planted: Planted::default(),
         }
+    }
+
+    /// Breaks one rule, in this endpoint and in the sessions that it opens from now on.
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, bug: crate::planted::Bug) {
+        self.planted = Planted::with(bug);
     }
 
     /// Opens a session with whoever is at `addr`, or finds the one that is open or opening. [`Event::Up`] or
@@ -332,6 +341,7 @@ impl Transport {
     fn open(&mut self, now: Time, peer: Peer, agreed: link::Agreed, events: &mut Vec<Event>) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         let mut link = Box::new(Link::new(now, agreed, &self.config));
+        link.plant(self.planted);
         let mut fits = true;
         if let State::Opening(opening) = &mut session.state {
             for (channel, bytes) in opening.pending.drain(..) {

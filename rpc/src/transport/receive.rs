@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::planted::{Bug, Planted};
 use crate::wire::{AckBlock, Echo, Fragment, MAX_WORDS, WINDOW_FRAGMENTS};
 
 /// What a message costs beyond its bytes while it is put together.
@@ -46,6 +47,7 @@ pub struct ReceiveHalf {
     /// By the sequence number of the first fragment.
     partial: BTreeMap<u64, Partial>,
     reserved: usize,
+    pub(super) planted: Planted,
 }
 
 impl ReceiveHalf {
@@ -60,6 +62,7 @@ impl ReceiveHalf {
             ahead_count: 0,
             partial: BTreeMap::new(),
             reserved: 0,
+            planted: Planted::default(),
         }
     }
 
@@ -75,19 +78,20 @@ impl ReceiveHalf {
 
     /// What to tell the sender.
     pub fn ack(&self, echo: Option<Echo>) -> AckBlock {
-        AckBlock::new(self.next, echo, if self.ahead_count == 0 { &[] } else { &self.ahead })
+        let too_far = u64::from(self.has_gap() && self.planted.has(Bug::AcknowledgedTooFar));
+        AckBlock::new(self.next + too_far, echo, if self.ahead_count == 0 { &[] } else { &self.ahead })
     }
 
     /// Takes one fragment. A message of several fragments begins only when `allowance`, the memory that may still be
     /// set aside for reassembly, covers it whole: so what has begun can always be completed.
     pub fn accept(&mut self, fragment: Fragment, bytes: &[u8], allowance: usize) -> Accepted {
-        let Some(offset) = fragment.sequence.checked_sub(self.next) else { return Accepted::Duplicate };
+        let Some(offset) = fragment.sequence.checked_sub(self.next) else { return self.duplicate(fragment) };
         if offset >= WINDOW_FRAGMENTS as u64 {
             return Accepted::Refused;
         }
         let (word, bit) = ((offset / 64) as usize, 1u64 << (offset % 64));
         if self.ahead.get(word).is_some_and(|word| word & bit != 0) {
-            return Accepted::Duplicate;
+            return self.duplicate(fragment);
         }
         let accepted = if fragment.count == 1 {
             if fragment.index == 0 && bytes.len() <= self.fragment_bytes.min(self.message_max) {
@@ -98,10 +102,16 @@ impl ReceiveHalf {
         } else {
             self.assemble(fragment, bytes, allowance)
         };
-        if !matches!(accepted, Accepted::Refused | Accepted::Invalid) {
+        let is_taken = !matches!(accepted, Accepted::Refused | Accepted::Invalid);
+        if is_taken || self.planted.has(Bug::RefusedAcknowledged) {
             self.mark(offset, word, bit);
         }
         accepted
+    }
+
+    fn duplicate(&self, fragment: Fragment) -> Accepted {
+        let again = fragment.count == 1 && self.planted.has(Bug::DuplicateDelivered);
+        if again { Accepted::Single } else { Accepted::Duplicate }
     }
 
     /// Notes an arrival and moves `next` over everything that is complete.
@@ -141,12 +151,15 @@ impl ReceiveHalf {
         let is_last = index + 1 == count;
         let length_is_right =
             if is_last { (1..=self.fragment_bytes).contains(&bytes.len()) } else { bytes.len() == self.fragment_bytes };
-        if index >= count || !length_is_right || (usize::from(count) - 1) * self.fragment_bytes >= self.message_max {
+        let is_within =
+            index < count && length_is_right && (usize::from(count) - 1) * self.fragment_bytes < self.message_max;
+        let unchecked = self.planted.has(Bug::FragmentBoundsUnchecked);
+        if !is_within && !unchecked {
             return Accepted::Invalid;
         }
         let reserve = usize::from(count) * self.fragment_bytes + PARTIAL_CHARGE;
         let is_new = !self.partial.contains_key(&first);
-        if is_new && reserve > allowance {
+        if is_new && reserve > allowance && !self.planted.has(Bug::ReassemblyUnbounded) {
             return Accepted::Refused;
         }
         self.reserved += if is_new { reserve } else { 0 };
@@ -154,9 +167,10 @@ impl ReceiveHalf {
             let bytes = Vec::with_capacity(reserve - PARTIAL_CHARGE);
             Partial { count, channel, arrived: 0, bytes, reserved: reserve }
         });
-        if partial.count != count || partial.channel != channel {
+        if (partial.count != count || partial.channel != channel) && !unchecked {
             return Accepted::Invalid;
         }
+        let offset = if self.planted.has(Bug::ReassembledAsArrived) { partial.bytes.len() } else { offset };
         place(&mut partial.bytes, offset, bytes);
         partial.arrived += 1;
         if partial.arrived < count {
@@ -164,7 +178,11 @@ impl ReceiveHalf {
         }
         let Some(whole) = self.partial.remove(&first) else { return Accepted::Invalid };
         self.reserved -= whole.reserved;
-        if whole.bytes.len() > self.message_max { Accepted::Invalid } else { Accepted::Assembled(whole.bytes) }
+        if whole.bytes.len() > self.message_max && !unchecked {
+            Accepted::Invalid
+        } else {
+            Accepted::Assembled(whole.bytes)
+        }
     }
 }
 

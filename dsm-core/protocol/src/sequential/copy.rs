@@ -3,6 +3,7 @@
 use super::{Effect, Pages};
 use crate::ids::{Epoch, NodeId, NodeSet, Page, RequestId};
 use crate::message::{Access, Contents, PageMessage};
+use crate::planted::{Bug, Planted};
 
 /// A page at this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,10 +45,12 @@ struct Granted {
 }
 
 impl Pending {
-    fn complete(&self) -> Option<Granted> {
+    fn complete(&self, planted: Planted) -> Option<Granted> {
         let granted = self.granted?;
-        let gone = if self.gone.0 == granted.epoch { self.gone.1 } else { NodeSet::EMPTY };
-        granted.awaiting.minus(gone).is_empty().then_some(granted)
+        let is_present = self.gone.0 == granted.epoch || planted.has(Bug::StaleAcknowledgementCounts);
+        let gone = if is_present { self.gone.1 } else { NodeSet::EMPTY };
+        let is_complete = granted.awaiting.minus(gone).is_empty() || planted.has(Bug::InvalidationsNotAwaited);
+        is_complete.then_some(granted)
     }
 }
 
@@ -56,7 +59,9 @@ impl Pages {
         let copy = self.copies.entry(page).or_default();
         match (&mut copy.pending, copy.access) {
             // The event is a repetition, or the kernel dropped the mapping: install what we have.
+            (_, Some(allowed)) if allowed >= access && self.planted.has(Bug::RepeatedFaultIgnored) => {}
             (_, Some(allowed)) if allowed >= access => out.push(Effect::Map { page, access: allowed }),
+            (Some(_), _) if self.planted.has(Bug::WriteWantedForgotten) => {}
             (Some(pending), _) => pending.write_wanted |= access > pending.access,
             (None, _) => self.request(home, page, access, out),
         }
@@ -74,7 +79,8 @@ impl Pages {
         let PageMessage::Grant { page, epoch, request, access, contents, awaiting } = message else { return };
         let Some(copy) = self.copies.get_mut(&page) else { return };
         let Some(pending) = &mut copy.pending else { return };
-        if pending.request != request || pending.access != access || pending.granted.is_some() {
+        let is_answer = pending.request == request || self.planted.has(Bug::StaleGrantAccepted);
+        if !is_answer || pending.access != access || pending.granted.is_some() {
             return;
         }
         match (contents, copy.access) {
@@ -100,6 +106,9 @@ impl Pages {
         if epoch > pending.gone.0 {
             pending.gone = (epoch, NodeSet::of(from));
         } else if epoch == pending.gone.0 {
+            if pending.gone.1.contains(from) && self.planted.has(Bug::DuplicateAcknowledgementCounts) {
+                pending.gone.1 = NodeSet::from_bits(u64::MAX);
+            }
             pending.gone.1 = pending.gone.1.with(from);
         }
         self.copy_complete(home, page, out);
@@ -107,11 +116,12 @@ impl Pages {
 
     fn copy_complete(&mut self, home: NodeId, page: Page, out: &mut Vec<Effect>) {
         let Some(copy) = self.copies.get_mut(&page) else { return };
-        let Some(Granted { epoch, access, .. }) = copy.pending.as_ref().and_then(Pending::complete) else { return };
+        let complete = copy.pending.as_ref().and_then(|pending| pending.complete(self.planted));
+        let Some(Granted { epoch, access, .. }) = complete else { return };
         let write_wanted = copy.pending.take().is_some_and(|pending| pending.write_wanted);
         let before = copy.access.replace(access);
         copy.epoch = epoch;
-        copy.held = Some(epoch);
+        copy.held = (!self.planted.has(Bug::NoHold)).then_some(epoch);
         out.push(match (before, access) {
             (Some(Access::Read), Access::Write) => Effect::Upgrade { page },
             _ => Effect::Map { page, access },
@@ -132,6 +142,7 @@ impl Pages {
         let deferred = copy.deferred.take();
         self.deferred -= usize::from(deferred.is_some());
         match deferred {
+            _ if self.planted.has(Bug::DeferredForgotten) => {}
             Some(message @ PageMessage::Forward { .. }) => self.copy_forward(message, out),
             Some(message @ PageMessage::Invalidate { .. }) => self.copy_invalidate(message, out),
             _ => {}
@@ -143,7 +154,8 @@ impl Pages {
         let Some(copy) = self.copies.get_mut(&page) else { return };
         let Some(allowed) = copy.access else { return };
         // No home sends the requester to itself; the grant would say that bytes come which nobody sent.
-        if epoch <= copy.epoch || requester == self.me {
+        let is_old = epoch <= copy.epoch && !self.planted.has(Bug::DuplicateRecallObeyed);
+        if is_old || requester == self.me {
             return;
         }
         if copy.held.is_some() {
@@ -151,6 +163,7 @@ impl Pages {
             return;
         }
         copy.epoch = epoch;
+        let start = out.len();
         match access {
             Access::Read => {
                 copy.access = Some(Access::Read);
@@ -165,12 +178,15 @@ impl Pages {
         }
         let grant = PageMessage::Grant { page, epoch, request, access, contents: Contents::Bytes, awaiting };
         self.send(requester, grant, out);
+        if self.planted.has(Bug::BytesBeforeProtection) {
+            out[start..].reverse();
+        }
     }
 
     pub(super) fn copy_invalidate(&mut self, message: PageMessage, out: &mut Vec<Effect>) {
         let PageMessage::Invalidate { page, epoch, requester } = message else { return };
         let Some(copy) = self.copies.get_mut(&page) else { return };
-        if epoch > copy.epoch {
+        if epoch > copy.epoch || self.planted.has(Bug::DuplicateInvalidationObeyed) {
             if copy.held.is_some() {
                 self.deferred += usize::from(copy.deferred.replace(message).is_none());
                 return;

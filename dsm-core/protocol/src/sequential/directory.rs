@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::{Effect, Pages};
 use crate::ids::{Epoch, LastSeen, NodeId, NodeSet, Page, RequestId};
 use crate::message::{Access, Contents, PageMessage};
+use crate::planted::Bug;
 
 /// The directory entry of a page, at its home.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,6 +29,13 @@ struct Wanted {
     access: Access,
 }
 
+impl Entry {
+    /// Who has a copy and waits for more.
+    fn copies_of_waiting(&self) -> NodeSet {
+        self.waiting.iter().map(|wanted| wanted.requester).filter(|&node| self.copies.contains(node)).collect()
+    }
+}
+
 impl Pages {
     pub(super) fn directory_request(
         &mut self,
@@ -39,7 +47,8 @@ impl Pages {
     ) {
         let entry = self.directory.entry(page).or_default();
         // A node asks again only when its last request was granted: one may run, and one wait for its `Done` to arrive.
-        if entry.waiting.iter().any(|wanted| wanted.requester == from) || !entry.seen.record(from, request) {
+        let is_again = entry.waiting.iter().any(|wanted| wanted.requester == from) || !entry.seen.record(from, request);
+        if is_again && !self.planted.has(Bug::DuplicateRequestServed) {
             return;
         }
         entry.waiting.push_back(Wanted { requester: from, request, access });
@@ -49,12 +58,19 @@ impl Pages {
     pub(super) fn directory_done(&mut self, from: NodeId, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
         let Some(entry) = self.directory.get_mut(&page) else { return };
         let Some(Wanted { requester, access, .. }) = entry.busy else { return };
-        if entry.epoch != epoch || requester != from {
+        let is_present = entry.epoch == epoch && requester == from;
+        if !is_present && !self.planted.has(Bug::StaleDoneAccepted) {
             return;
         }
         entry.busy = None;
         match access {
+            Access::Read if self.planted.has(Bug::ReaderNotRecorded) => {}
             Access::Read => entry.copies = entry.copies.with(requester),
+            Access::Write if self.planted.has(Bug::WriterNotRecorded) => entry.copies = NodeSet::of(requester),
+            Access::Write if self.planted.has(Bug::ContentsDecidedAtRequest) => {
+                entry.owner = Some(requester);
+                entry.copies = entry.copies_of_waiting().with(requester);
+            }
             Access::Write => {
                 entry.owner = Some(requester);
                 entry.copies = NodeSet::of(requester);
@@ -96,5 +112,8 @@ impl Pages {
             self.send(node, PageMessage::Invalidate { page, epoch, requester }, out);
         }
         self.send(source.unwrap_or(requester), answer, out);
+        if self.planted.has(Bug::EntryFreedEarly) {
+            self.directory_done(requester, page, epoch, out);
+        }
     }
 }

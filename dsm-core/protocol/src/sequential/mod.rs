@@ -37,6 +37,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::homes::{Homes, Placement};
 use crate::ids::{Epoch, NodeId, Page, RequestId};
 use crate::message::{Access, PageMessage};
+use crate::planted::Planted;
 use copy::Copy;
 use directory::Entry;
 
@@ -109,6 +110,7 @@ pub struct Pages {
     deferred: usize,
     /// Messages from this node to itself, handled before the event that made them returns.
     to_self: VecDeque<PageMessage>,
+    pub(crate) planted: Planted,
 }
 
 impl Pages {
@@ -122,6 +124,7 @@ impl Pages {
             directory: BTreeMap::new(),
             deferred: 0,
             to_self: VecDeque::new(),
+            planted: Planted::default(),
         }
     }
 
