@@ -141,6 +141,11 @@ pub struct LockId(pub u64);
 pub struct LastSeen(Vec<(NodeId, RequestId)>);
 
 impl LastSeen {
+    /// Whether any request of `node` was recorded.
+    pub fn knows(&self, node: NodeId) -> bool {
+        self.0.iter().any(|(known, _)| *known == node)
+    }
+
     /// Records `request` of `node`. False when this request, or a later one of that node, was recorded before.
     pub fn record(&mut self, node: NodeId, request: RequestId) -> bool {
         match self.0.iter_mut().find(|(known, _)| *known == node) {

@@ -12,6 +12,15 @@ use crate::ids::{LastSeen, LockId, NodeId, RequestId};
 use crate::message::{LockMessage, Message};
 use crate::planted::{Bug, Planted};
 
+/// How many different locks the threads of one node may use in the course of a job. What is known of a lock is kept for as long as
+/// the job runs, at the node that used it and at the lock's home; so this bounds what a node can make others keep.
+pub const LOCKS_MAX: usize = 1 << 18;
+
+/// This node's program has used as many different locks as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node has used {LOCKS_MAX} different locks, and may use no more: number them from a smaller range")]
+pub struct TooManyLocks;
+
 /// A thread of this node that wants a lock; the owner of the machine chooses the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Waiter(pub u64);
@@ -56,6 +65,8 @@ struct LocalLock {
     tenure: RequestId,
     successor: Option<(NodeId, RequestId)>,
     waiting: VecDeque<Waiter>,
+    /// A thread of this node has wanted it.
+    used: bool,
 }
 
 /// A lock as its home sees it: the tail of the queue.
@@ -72,7 +83,11 @@ pub struct Locks {
     nodes: usize,
     last_request: RequestId,
     locals: BTreeMap<LockId, LocalLock>,
+    /// How many of `locals` the threads of this node have wanted.
+    used: usize,
     tails: BTreeMap<LockId, Tail>,
+    /// For how many of `tails` each node has asked.
+    asked: BTreeMap<NodeId, usize>,
     pub(crate) planted: Planted,
 }
 
@@ -84,7 +99,9 @@ impl Locks {
             nodes,
             last_request: RequestId(0),
             locals: BTreeMap::new(),
+            used: 0,
             tails: BTreeMap::new(),
+            asked: BTreeMap::new(),
             planted: Planted::default(),
         }
     }
@@ -94,8 +111,22 @@ impl Locks {
         NodeId::new((lock.0 % self.nodes as u64) as usize).unwrap_or(self.me)
     }
 
+    /// Whether the threads of this node may use `lock`: to be asked before [`Locks::acquire`], for other nodes will not hear of it
+    /// beyond the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyLocks`] when it would be the first beyond [`LOCKS_MAX`].
+    pub fn admit(&self, lock: LockId) -> Result<(), TooManyLocks> {
+        let known = self.used < LOCKS_MAX || self.locals.get(&lock).is_some_and(|local| local.used);
+        if known { Ok(()) } else { Err(TooManyLocks) }
+    }
+
     /// A thread wants `lock`. [`LockEffect::Acquired`] follows, now or later.
     pub fn acquire(&mut self, lock: LockId, waiter: Waiter, out: &mut Vec<LockEffect>) {
+        let local = self.local(lock);
+        let first = !std::mem::replace(&mut local.used, true);
+        self.used += usize::from(first);
         let local = self.local(lock);
         match local.token {
             Token::Free => {
@@ -112,7 +143,7 @@ impl Locks {
 
     /// The holding thread lets go of `lock`. `false`, and no effect, when no thread of this node holds it.
     pub fn release(&mut self, lock: LockId, out: &mut Vec<LockEffect>) -> bool {
-        let local = self.local(lock);
+        let Some(local) = self.locals.get_mut(&lock) else { return false };
         if local.token != Token::Held {
             return false;
         }
@@ -131,11 +162,15 @@ impl Locks {
         true
     }
 
-    /// A message arrives from node `from`.
+    /// A message arrives from node `from`. One that `from` has no right to send, or that no request of this node has led to, is
+    /// ignored, and leaves nothing behind.
     pub fn receive(&mut self, from: NodeId, message: &LockMessage, out: &mut Vec<LockEffect>) {
         match *message {
             LockMessage::Acquire { lock, request } => self.queue(lock, from, request, out),
-            LockMessage::Pass { lock, tenure, to, request } => self.pass(lock, tenure, to, request, out),
+            LockMessage::Pass { lock, tenure, to, request } if from == self.home(lock) => {
+                self.pass(lock, tenure, to, request, out);
+            }
+            LockMessage::Pass { .. } => {}
             LockMessage::Token { lock, request } => self.token_arrived(lock, request, out),
         }
     }
@@ -147,6 +182,7 @@ impl Locks {
             tenure: RequestId(0),
             successor: None,
             waiting: VecDeque::new(),
+            used: false,
         })
     }
 
@@ -172,6 +208,13 @@ impl Locks {
         if self.home(lock) != self.me {
             return;
         }
+        if !self.tails.get(&lock).is_some_and(|tail| tail.seen.knows(from)) {
+            let asked = self.asked.entry(from).or_default();
+            if *asked >= LOCKS_MAX {
+                return;
+            }
+            *asked += 1;
+        }
         let me = self.me;
         let tail =
             self.tails.entry(lock).or_insert_with(|| Tail { last: (me, RequestId(0)), seen: LastSeen::default() });
@@ -185,7 +228,9 @@ impl Locks {
     /// At a node in the queue: when its tenure of that number ends, the token goes to `to`.
     fn pass(&mut self, lock: LockId, tenure: RequestId, to: NodeId, request: RequestId, out: &mut Vec<LockEffect>) {
         let any_tenure = self.planted.has(Bug::LockPassForAnyTenure);
-        let local = self.local(lock);
+        // The first tenure of all is the home's, which need not have asked.
+        let local = if self.home(lock) == self.me { Some(self.local(lock)) } else { self.locals.get_mut(&lock) };
+        let Some(local) = local else { return };
         if local.tenure != tenure && !any_tenure {
             return;
         }
@@ -201,7 +246,7 @@ impl Locks {
 
     fn token_arrived(&mut self, lock: LockId, request: RequestId, out: &mut Vec<LockEffect>) {
         let any_token = self.planted.has(Bug::LockTokenTakenTwice);
-        let local = self.local(lock);
+        let Some(local) = self.locals.get_mut(&lock) else { return };
         if (local.token != Token::Requested || local.tenure != request) && !any_token {
             return;
         }

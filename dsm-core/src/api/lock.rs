@@ -25,6 +25,9 @@ impl Drop for LockGuard<'_> {
 impl Dsm {
     /// Waits for lock `id` and takes it. Any number is a lock; at most one thread of the whole job holds it. What the last holder
     /// stored is seen by the next.
+    ///
+    /// The threads of one node may use [`LOCKS_MAX`](protocol::locks::LOCKS_MAX) different locks in the course of a job; the process ends with an
+    /// error that says so when they want more.
     pub fn lock(&self, id: u64) -> LockGuard<'_> {
         self.acquire_lock(id);
         LockGuard { dsm: self, id }

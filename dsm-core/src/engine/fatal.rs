@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use protocol::locks::TooManyLocks;
 use protocol::{NodeId, Page};
 use rpc::driver::DriverError;
 use rpc::transport::{LostReason, SendError};
@@ -38,6 +39,9 @@ pub(crate) enum Fatal {
     /// The program touched what it has not allocated.
     #[error("the program touched address {address:#x}, which is in the shared region but in no allocation")]
     Unallocated { address: usize },
+    /// The program uses more locks than it may.
+    #[error(transparent)]
+    Locks(#[from] TooManyLocks),
     /// The nodes of the program are in different collective calls.
     #[error(
         "this node is at a {ours}, but {node} is at a {theirs}: every node must make the same collective calls in the same \

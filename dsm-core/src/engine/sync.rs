@@ -13,6 +13,7 @@ use super::{Engine, Fatal, Purpose};
 impl Engine {
     /// A thread wants `lock`; `signal` completes when it has it.
     pub(crate) fn acquire(&mut self, lock: LockId, signal: Arc<Signal>) -> Result<(), Fatal> {
+        self.locks.admit(lock)?;
         let waiter = self.waiters.add(signal);
         let mut effects = Vec::new();
         self.locks.acquire(lock, waiter, &mut effects);

@@ -1,8 +1,9 @@
 //! What hostile messages once did.
 
-use protocol::message::{Access, Contents, PageMessage};
+use protocol::locks::{LOCKS_MAX, Locks, TooManyLocks, Waiter};
+use protocol::message::{Access, Contents, LockMessage, PageMessage};
 use protocol::sequential::{Effect, Pages};
-use protocol::{Epoch, NodeId, NodeSet, Page, Placement, RequestId};
+use protocol::{Epoch, LockId, NodeId, NodeSet, Page, Placement, RequestId};
 
 const PAGE: Page = Page(0);
 
@@ -82,4 +83,49 @@ fn a_node_that_asks_again_and_again_for_a_page_waits_once() {
         served += out.len();
     }
     assert_eq!(served, 1, "one ran, and one waited");
+}
+
+#[test]
+fn messages_about_locks_that_nobody_asked_for_leave_nothing_behind() {
+    let mut locks = Locks::new(node(0), 3);
+    let untouched = locks.clone();
+    let (request, mut out) = (RequestId(1), Vec::new());
+    for number in 0..10_000 {
+        let lock = LockId(number);
+        for from in [1, 2] {
+            let pass = LockMessage::Pass { lock, tenure: RequestId(0), to: node(from), request };
+            locks.receive(node(from), &pass, &mut out);
+            locks.receive(node(from), &LockMessage::Token { lock, request }, &mut out);
+        }
+        locks.release(lock, &mut out);
+    }
+    assert_eq!((locks, out), (untouched, Vec::new()));
+}
+
+#[test]
+fn a_node_cannot_make_the_home_keep_more_locks_than_it_may_use() {
+    let mut home = Locks::new(node(0), 2);
+    let mut out = Vec::new();
+    let mut acquire = |home: &mut Locks, from: usize, number: usize| {
+        let lock = LockId(2 * number as u64);
+        out.clear();
+        home.receive(node(from), &LockMessage::Acquire { lock, request: RequestId(1 + number as u64) }, &mut out);
+        out.len()
+    };
+    assert!((0..LOCKS_MAX).all(|number| acquire(&mut home, 1, number) == 1));
+    let full = home.clone();
+    assert!((LOCKS_MAX..2 * LOCKS_MAX).all(|number| acquire(&mut home, 1, number) == 0));
+    assert!(home == full);
+}
+
+#[test]
+fn a_program_that_uses_too_many_locks_is_told() {
+    let mut locks = Locks::new(node(0), 1);
+    let mut out = Vec::new();
+    for number in 0..LOCKS_MAX as u64 {
+        assert_eq!(locks.admit(LockId(number)), Ok(()));
+        locks.acquire(LockId(number), Waiter(number), &mut out);
+    }
+    assert_eq!(locks.admit(LockId(7)), Ok(()), "one that it uses already");
+    assert_eq!(locks.admit(LockId(u64::MAX)), Err(TooManyLocks));
 }
