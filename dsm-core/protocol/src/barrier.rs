@@ -88,6 +88,12 @@ impl Barrier {
         self.advance(out);
     }
 
+    /// The only node that sends this one messages of that round, if there is such a round. A message of another is to be ignored.
+    pub fn predecessor(&self, round: u8) -> Option<NodeId> {
+        let is_round = usize::from(round) < self.rounds();
+        is_round.then(|| self.neighbour(self.nodes - (1 << round) % self.nodes))
+    }
+
     fn rounds(&self) -> usize {
         self.heard[0].len() - usize::from(self.nodes > 2 && self.planted.has(Bug::BarrierRoundMissing))
     }
@@ -110,7 +116,7 @@ impl Barrier {
         while usize::from(self.round) < self.rounds() {
             let Some(theirs) = self.heard[0][usize::from(self.round)] else { return };
             if theirs != ours {
-                let node = self.neighbour(self.nodes - self.distance() % self.nodes);
+                let node = self.predecessor(self.round).unwrap_or(self.me);
                 out.push(BarrierEffect::Disagreement { node, theirs, ours });
                 return;
             }

@@ -195,7 +195,7 @@ impl Engine {
         match message {
             Message::Page(message) => self.page_message(from, message, rest),
             Message::Lock(message) => self.lock_message(from, &message),
-            Message::Barrier(message) => self.barrier_message(&message),
+            Message::Barrier(message) => self.barrier_message(from, &message),
             Message::Atomic(message) => self.atomic_message(from, &message),
             Message::Obituary(node) if node == self.me => Err(Fatal::GivenUp { by: from }),
             Message::Obituary(node) => self.lost(node, Lost::ReportedBy(from)),

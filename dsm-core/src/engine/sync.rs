@@ -46,7 +46,10 @@ impl Engine {
         self.carry_out_locks(effects)
     }
 
-    pub(super) fn barrier_message(&mut self, message: &BarrierMessage) -> Result<(), Fatal> {
+    pub(super) fn barrier_message(&mut self, from: NodeId, message: &BarrierMessage) -> Result<(), Fatal> {
+        if self.barrier.predecessor(message.round) != Some(from) {
+            return Ok(());
+        }
         let mut effects = Vec::new();
         self.barrier.receive(message, &mut effects);
         self.carry_out_barrier(effects)

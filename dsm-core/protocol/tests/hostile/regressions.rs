@@ -1,5 +1,6 @@
 //! What hostile messages once did.
 
+use protocol::barrier::Barrier;
 use protocol::locks::{LOCKS_MAX, Locks, TooManyLocks, Waiter};
 use protocol::message::{Access, Contents, LockMessage, PageMessage};
 use protocol::sequential::{Effect, Pages};
@@ -128,4 +129,20 @@ fn a_program_that_uses_too_many_locks_is_told() {
     }
     assert_eq!(locks.admit(LockId(7)), Ok(()), "one that it uses already");
     assert_eq!(locks.admit(LockId(u64::MAX)), Err(TooManyLocks));
+}
+
+#[test]
+fn each_round_of_the_barrier_is_one_nodes_to_tell() {
+    for nodes in 1..=17 {
+        for rank in 0..nodes {
+            let barrier = Barrier::new(node(rank), nodes);
+            for round in 0..=u8::MAX {
+                let teller = (0..nodes).find(|&other| {
+                    let places = 1usize.checked_shl(round.into()).filter(|&places| places < nodes);
+                    places.is_some_and(|places| (other + places) % nodes == rank)
+                });
+                assert_eq!(barrier.predecessor(round), teller.map(node));
+            }
+        }
+    }
 }

@@ -10,7 +10,12 @@ use stateright::{Checker, Model};
 fn explore(model: Cluster) {
     let checker = model.checker().threads(2).spawn_bfs().join();
     checker.assert_properties();
-    println!("{} states, {} unique, depth {}", checker.state_count(), checker.unique_state_count(), checker.max_depth());
+    println!(
+        "{} states, {} unique, depth {}",
+        checker.state_count(),
+        checker.unique_state_count(),
+        checker.max_depth()
+    );
 }
 
 #[test]
