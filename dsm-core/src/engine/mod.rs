@@ -29,7 +29,7 @@ use rpc::time::Time;
 use rpc::transport::{Channel, Peer};
 
 use crate::launch::rendezvous::RosterEntry;
-use crate::mem::{Fault, FaultReader, Region};
+use crate::mem::{Fault, FaultReader, PAGE_BYTES, Region};
 use atomics::Atomics;
 use holds::Holds;
 use peers::Peers;
@@ -192,6 +192,11 @@ impl Engine {
     fn message(&mut self, peer: Peer, body: &[u8]) -> Result<(), Fatal> {
         let Some(from) = self.peers.node(peer) else { return Ok(()) };
         let Ok((message, rest)) = Message::decode(body) else { return Ok(()) };
+        // Before the protocol sees it: what it has answered it cannot take back.
+        let carries = matches!(&message, Message::Page(message) if message.carries_bytes());
+        if rest.len() != if carries { PAGE_BYTES } else { 0 } {
+            return Ok(());
+        }
         match message {
             Message::Page(message) => self.page_message(from, message, rest),
             Message::Lock(message) => self.lock_message(from, &message),
