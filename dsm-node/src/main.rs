@@ -5,7 +5,9 @@
 mod demo;
 mod doctor;
 mod jobs;
+mod litmus;
 mod progress;
+mod random;
 mod run;
 mod signals;
 mod units;
@@ -27,8 +29,11 @@ enum Command {
     Run(run::Run),
     Demo(demo::Demo),
     Doctor(doctor::Doctor),
+    Litmus(litmus::Litmus),
     #[command(hide = true)]
     DemoNode(demo::Node),
+    #[command(hide = true)]
+    LitmusNode(litmus::Node),
 }
 
 fn main() -> ExitCode {
@@ -36,7 +41,9 @@ fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Doctor(doctor) => doctor.execute(),
+        Command::Litmus(litmus) => litmus.execute(),
         Command::DemoNode(node) => node.execute(),
+        Command::LitmusNode(node) => node.execute(),
     };
     // Statuses are 0 to 255; anything else could only be read as a failure.
     ExitCode::from(u8::try_from(status).unwrap_or(1))

@@ -1,5 +1,6 @@
 //! What is being done, on the standard error output, while it is a terminal.
 
+use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,6 +24,20 @@ impl Progress {
         }
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress(bar)
+    }
+
+    /// So many steps are done.
+    pub fn advance(&self, what: &str, steps: u64) {
+        self.0.set_message(what.to_string());
+        self.0.inc(steps);
+    }
+
+    /// Prints a line on the standard output, above the moving one.
+    pub fn above(&self, line: &str) {
+        self.0.suspend(|| {
+            // With the standard output gone, whoever prints next notices.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        });
     }
 
     /// One step is done.
