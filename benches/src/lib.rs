@@ -1,1 +1,16 @@
-//! Measurements.
+//! What every remote access costs: measurements of real node processes, beside a floor that has nothing of ours in it.
+//!
+//! A *launch* starts the processes of one kind of job, measures, and ends them. Launches of all kinds take turns, several rounds of
+//! them, because on a shared machine one launch in four is two to three times slower than the rest; a figure is the median over
+//! its launches, for each percentile. A ratio is one of such medians.
+//!
+//! * [`figure`]: the figures' names, units and percentiles.
+//! * [`node`]: what the processes do that are measured, and the floor's.
+//! * [`launch`]: starts them and collects.
+//! * [`report`]: table, ratios, JSON.
+#![forbid(unsafe_code)]
+
+pub mod figure;
+pub mod launch;
+pub mod node;
+pub mod report;

@@ -1,0 +1,90 @@
+//! Starting the measured processes and collecting what they print.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dsm_core::job::POLL_DEFAULT;
+use dsm_core::launch::{self, JobSpec, Sinks};
+
+use crate::figure::Figure;
+use crate::node::Part;
+
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Launches of each kind.
+    pub launches: usize,
+    /// Accesses of each kind in a launch.
+    pub samples: usize,
+}
+
+/// Runs the plan, and calls `progress` before each launch. Returns each figure's launches, by name.
+///
+/// # Errors
+///
+/// A launch failed: a sentence for the user.
+pub fn measure(plan: Plan, mut progress: impl FnMut(Part)) -> Result<BTreeMap<String, Vec<Figure>>, String> {
+    let mut figures: BTreeMap<String, Vec<Figure>> = BTreeMap::new();
+    for _ in 0..plan.launches {
+        for part in Part::ALL {
+            progress(part);
+            for figure in launch_once(part, plan.samples)? {
+                figures.entry(figure.name.clone()).or_default().push(figure);
+            }
+        }
+    }
+    Ok(figures)
+}
+
+fn launch_once(part: Part, samples: usize) -> Result<Vec<Figure>, String> {
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program's own file: {error}"))?;
+    let mut spec = JobSpec::new(part.nodes(), program);
+    spec.args = ["node".into(), part.name().into(), samples.to_string().into()].into();
+    spec.label = false;
+    spec.pin = true;
+    spec.poll = if part.sleeps() { Duration::ZERO } else { POLL_DEFAULT };
+    spec.bind = free_ports(part.nodes()).map_err(|error| format!("no free ports: {error}"))?;
+    let (printed, complaints) = (Kept::default(), Kept::default());
+    let sinks = Sinks { stdout: Box::new(printed.clone()), stderr: Box::new(complaints.clone()) };
+    let outcome = launch::run(spec, sinks).map_err(|error| error.to_string())?;
+    if outcome.status() != 0 {
+        return Err(format!("{part:?} ended with status {}\n{}", outcome.status(), complaints.text()));
+    }
+    printed.text().lines().map(str::parse).collect()
+}
+
+/// An address whose port, and those above it, are free at this moment.
+fn free_ports(count: usize) -> io::Result<SocketAddr> {
+    let attempt = || -> io::Result<SocketAddr> {
+        let first = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let addr = first.local_addr()?;
+        for offset in 1..count as u16 {
+            UdpSocket::bind((Ipv4Addr::LOCALHOST, addr.port().saturating_add(offset)))?;
+        }
+        Ok(addr)
+    };
+    (0..100).map(|_| attempt()).find(Result::is_ok).unwrap_or_else(attempt)
+}
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
