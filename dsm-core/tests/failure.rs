@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ended, Transcript, run, run_with, spec};
+use common::{Ended, Transcript, run, run_watching, run_with, spec};
 use dsm_core::EXIT_PEER_LOST;
 use dsm_core::launch::NodeEnd;
 use nix::sys::signal::{Signal, kill};
@@ -55,6 +55,66 @@ fn a_stopped_node_is_dead_to_the_others_and_nothing_of_it_remains() {
     let (ended, struck) = strike("fault", Signal::SIGSTOP);
     expect_survivors_to_name(&ended, struck, "stopped");
     assert_eq!(kill(struck, None), Err(nix::errno::Errno::ESRCH));
+}
+
+#[test]
+fn a_stopped_node_that_wakes_when_the_others_have_gone_ends_by_itself() {
+    for how in ["fault", "compute", "barrier"] {
+        let ended = run_watching(spec(3, &format!("wait {how}")), |job| {
+            let pid = ready(&job.stdout, 3, 1);
+            kill(pid, Signal::SIGSTOP).unwrap();
+            for rank in [0, 2] {
+                job.stderr
+                    .wait_for(|text| text.contains(&format!("[{rank}] dsm: node {rank}: lost node 1")).then_some(()));
+            }
+            kill(pid, Signal::SIGCONT).unwrap();
+        });
+        let woken = &ended.outcome.nodes[1];
+        assert_eq!((woken.end, woken.by_launcher), (NodeEnd::Exited(EXIT_PEER_LOST), false), "{how}\n{}", ended.stderr);
+        assert!(ended.stderr.contains("[1] dsm: node 1: "), "{how}\n{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_node_that_is_alone_may_be_stopped_for_as_long_as_one_likes() {
+    run_with(spec(1, "nap"), |output| {
+        let pid = ready(&output, 1, 0);
+        kill(pid, Signal::SIGSTOP).unwrap();
+        // Longer than any silence that nodes accept from each other.
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        kill(pid, Signal::SIGCONT).unwrap();
+    })
+    .expect_success("nap");
+}
+
+#[test]
+fn a_node_may_be_killed_at_any_moment() {
+    let mut failed = 0;
+    for moment in 0..24u64 {
+        let victim = (moment % 3) as usize;
+        let mut killed = None;
+        // Some moments fall before the first line of the program, some while it joins, works and leaves, some after its end.
+        let ended = run_watching(spec(3, "shared 2 12 2"), |job| {
+            std::thread::sleep(std::time::Duration::from_millis(moment * 3 / 2));
+            let _ = kill(job.pids[victim], Signal::SIGKILL);
+            killed = Some(job.pids[victim]);
+        });
+        let words = format!("node {victim} (pid {}", killed.unwrap());
+        let is_killed = ended.outcome.nodes[victim].end == NodeEnd::Signaled(Signal::SIGKILL as i32);
+        failed += usize::from(is_killed);
+        assert_eq!(ended.outcome.status() != 0, is_killed, "moment {moment}: {:?}\n{}", ended.outcome, ended.stderr);
+        for node in ended.outcome.nodes.iter().filter(|node| node.rank != victim && node.end != NodeEnd::Exited(0)) {
+            let told = ended
+                .stderr
+                .lines()
+                .any(|line| line.starts_with(&format!("[{}] ", node.rank)) && line.contains(&words));
+            assert!(told && !node.by_launcher, "moment {moment}: {node:?} did not name {words:?}\n{}", ended.stderr);
+        }
+        for wrong in ["went from", "are left", "panicked"] {
+            assert!(!ended.stderr.contains(wrong), "moment {moment}\n{}", ended.stderr);
+        }
+    }
+    assert!(failed > 0, "every job was over before a node could be killed");
 }
 
 #[test]

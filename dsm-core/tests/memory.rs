@@ -78,6 +78,13 @@ fn what_does_not_fit_is_refused_and_the_job_goes_on() {
 }
 
 #[test]
+fn addresses_that_the_program_has_taken_are_named() {
+    let ended = run(spec(2, "taken"));
+    assert_eq!(ended.outcome.status(), 1);
+    assert!(ended.stderr.contains("are taken in this process"), "{}", ended.stderr);
+}
+
+#[test]
 fn addresses_and_locks_that_are_not_ours_are_refused() {
     run(spec(2, "wild")).expect_success("wild");
 }

@@ -11,6 +11,7 @@ use dsm_core::EXIT_PEER_LOST;
 use dsm_core::job::Job;
 use dsm_core::launch::rendezvous::RendezvousClient;
 use dsm_core::launch::{self, Cause, JobSpec, NodeEnd, Outcome, Sinks};
+use nix::sys::signal::{Signal, raise};
 use rpc::{Client, ClientConfig};
 use turn::one_at_a_time;
 
@@ -28,6 +29,7 @@ fn node() {
     match (std::env::var(PART).unwrap().as_str(), rank) {
         ("dies before joining", 1) => std::process::exit(9),
         ("leaves before joining", 1) => std::process::exit(0),
+        ("stops before joining", 1) => raise(Signal::SIGSTOP).unwrap(),
         ("takes another's rank", 1) => {
             let refusal = launcher.join(7, addr, 1).unwrap().unwrap_err();
             println!("refused: {refusal}");
@@ -45,8 +47,10 @@ fn node() {
     let ports: Vec<u16> = roster.nodes.iter().map(|node| node.addr.port()).collect();
     println!("roster: {ports:?}");
     assert_eq!(roster.nodes[job.rank].pid, std::process::id());
-    if std::env::var(PART).unwrap() == "deserts" && rank == 1 {
-        std::process::exit(0);
+    match (std::env::var(PART).unwrap().as_str(), rank) {
+        ("deserts", 1) => std::process::exit(0),
+        ("stops before leaving", 1) => raise(Signal::SIGSTOP).unwrap(),
+        _ => {}
     }
     if let Err(why) = launcher.finalized(rank).unwrap() {
         println!("not left: {why}");
@@ -102,6 +106,21 @@ fn the_nodes_that_wait_are_told_which_node_died_before_it_joined() {
     }
     assert_eq!(outcome.status(), EXIT_PEER_LOST);
     assert!(outcome.nodes.iter().all(|node| !node.by_launcher), "{outcome:?}");
+}
+
+#[test]
+fn the_nodes_that_wait_are_told_which_node_was_stopped() {
+    for (part, waiting) in [("stops before joining", "not joined"), ("stops before leaving", "not left")] {
+        let (outcome, text) = launch(3, part);
+        for rank in [0, 2] {
+            let told = format!("[{rank}] {waiting}: node 1 (pid {}) has been stopped for 3.5s", outcome.nodes[1].pid);
+            assert!(text.contains(&told), "{text}");
+            assert_eq!(outcome.nodes[rank].end, NodeEnd::Exited(EXIT_PEER_LOST));
+            assert!(!outcome.nodes[rank].by_launcher);
+        }
+        assert_eq!(outcome.nodes[1].end, NodeEnd::Signaled(Signal::SIGKILL as i32));
+        assert_eq!(outcome.status(), EXIT_PEER_LOST);
+    }
 }
 
 #[test]

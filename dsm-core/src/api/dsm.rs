@@ -157,7 +157,11 @@ fn driver_config(job: &Job) -> DriverConfig {
     let keep_alive = KeepAlive { dead_after: DEAD_AFTER, ..KeepAlive::default() };
     DriverConfig {
         impairments: Impairments { seed, ..job.impairments },
-        transport: TransportConfig { keep_alive: Some(keep_alive), ..TransportConfig::default() },
+        transport: TransportConfig {
+            keep_alive: Some(keep_alive),
+            connect_timeout: DEAD_AFTER,
+            ..TransportConfig::default()
+        },
         ..DriverConfig::default()
     }
 }

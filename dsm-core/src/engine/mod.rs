@@ -172,13 +172,24 @@ impl Engine {
 
     fn incoming(&mut self, incoming: Incoming<'_>) -> Result<(), Fatal> {
         match incoming {
-            Incoming::Up { .. } => Ok(()),
+            Incoming::Up { peer, .. } => {
+                if self.peers.node(peer).is_none() {
+                    // A stranger: nothing that it sends is kept.
+                    self.driver.close(peer);
+                }
+                Ok(())
+            }
             Incoming::Lost { peer, reason, .. } => {
                 self.peers.node(peer).map_or(Ok(()), |node| self.lost(node, Lost::Seen(reason)))
             }
             Incoming::Message { peer, channel: Channel::MEMORY, body } => self.message(peer, body),
             Incoming::Message { .. } => Ok(()),
         }
+    }
+
+    /// Whether other nodes count on this one.
+    pub(crate) fn is_missed(&self) -> bool {
+        !self.leaving && !self.peers.others(self.me).is_empty()
     }
 
     fn lost(&mut self, node: NodeId, reason: Lost) -> Result<(), Fatal> {

@@ -144,7 +144,7 @@ impl Shared {
         while !self.stop.load(Ordering::Acquire) {
             let mut engine = self.lock();
             let stood_still = last_turn.elapsed();
-            if stood_still > DEAD_AFTER && !engine.leaving {
+            if stood_still > DEAD_AFTER && engine.is_missed() {
                 return Err(Fatal::Fenced { seconds: stood_still.as_secs_f64() });
             }
             last_turn = Instant::now();

@@ -14,7 +14,7 @@ use std::thread;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::output::{Stream, To};
@@ -104,12 +104,23 @@ impl Node {
         Ok([Stream::new(stdout.into(), &label, To::Stdout)?, Stream::new(stderr.into(), &label, To::Stderr)?])
     }
 
-    /// Starts a thread that waits for the process without reaping it, so that its group's number stays taken until
-    /// [`Node::reap`] has used it.
+    /// Starts a thread that tells when the process stops, goes on, and ends. It does not reap it, so that its group's number stays
+    /// taken until [`Node::reap`] has used it.
     fn watch(&self, rank: usize, events: Sender<Event>) -> io::Result<()> {
         let pid = self.group();
         let wait = move || {
-            while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
+            let pauses = WaitPidFlag::WSTOPPED | WaitPidFlag::WCONTINUED;
+            loop {
+                let event = match waitid(Id::Pid(pid), pauses | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+                    Err(Errno::EINTR) => continue,
+                    Ok(WaitStatus::Stopped(..)) => Event::Stopped(rank),
+                    Ok(WaitStatus::Continued(_)) => Event::Continued(rank),
+                    _ => break,
+                };
+                // Taken, or it would be told again and again.
+                let _ = waitid(Id::Pid(pid), pauses | WaitPidFlag::WNOHANG);
+                let _ = events.send(event);
+            }
             let _ = events.send(Event::Exited(rank));
         };
         thread::Builder::new().name(format!("wait-{rank}")).stack_size(WAITER_STACK_BYTES).spawn(wait).map(drop)

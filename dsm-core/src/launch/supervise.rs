@@ -12,12 +12,16 @@ use super::GRACE;
 use super::node::{Node, NodeEnd, signal_name};
 use super::output::Output;
 use super::rendezvous::Meeting;
+use crate::engine::DEAD_AFTER;
 
 /// How long a node that was asked to end (SIGTERM) has before it is killed.
 const TERM_WAIT: Duration = Duration::from_secs(1);
 
 /// How long nodes have after a signal that was passed on from outside.
 const SIGNAL_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a node may be stopped. Those that share memory with it notice by themselves; who waits for it to join or to leave is told.
+const STOPPED_MAX: Duration = DEAD_AFTER;
 
 /// How long to wait until killed grandchildren are out of the process table. They die at once; whoever inherited them may
 /// be slow to reap them.
@@ -27,6 +31,10 @@ const LINGER_WAIT: Duration = Duration::from_millis(200);
 pub(super) enum Event {
     /// The node of this rank has ended and waits to be reaped.
     Exited(usize),
+    /// The node of this rank was stopped.
+    Stopped(usize),
+    /// The node of this rank goes on.
+    Continued(usize),
     /// Somebody outside wants the job to end, with this signal.
     Signal(i32),
     /// The nodes' output cannot be written any more.
@@ -111,12 +119,24 @@ enum Ending {
     Killed,
 }
 
+impl Ending {
+    /// When to go further.
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Ending::Grace(until) | Ending::Asked(until) => Some(until),
+            Ending::No | Ending::Killed => None,
+        }
+    }
+}
+
 /// A job that has been started. Dropping it kills the nodes.
 ///
 /// It stays on the thread that started it, because the nodes end with that thread.
 pub struct Running {
     nodes: Vec<Node>,
     by_launcher: Vec<bool>,
+    /// For each node that is stopped: when it counts as failed.
+    stopped: Vec<Option<Instant>>,
     output: Output,
     meeting: Meeting,
     /// Its closing is what tells orphaned nodes that the launcher is gone.
@@ -140,6 +160,7 @@ impl Running {
     ) -> Running {
         Running {
             by_launcher: vec![false; nodes.len()],
+            stopped: vec![None; nodes.len()],
             nodes,
             output,
             meeting,
@@ -168,7 +189,7 @@ impl Running {
         while self.alive() > 0 {
             match self.next_event() {
                 Some(event) => self.react(event),
-                None => self.escalate(),
+                None => self.overdue(),
             }
         }
         self.linger();
@@ -180,19 +201,42 @@ impl Running {
         self.nodes.iter().filter(|node| node.end().is_none()).count()
     }
 
-    /// The next event; `None` when the time has come to go further in ending the job.
+    /// The next event; `None` when something is overdue first.
     fn next_event(&self) -> Option<Event> {
-        let deadline = match self.ending {
-            Ending::Grace(until) | Ending::Asked(until) => until,
+        match self.stopped.iter().copied().chain([self.ending.deadline()]).flatten().min() {
+            Some(deadline) => self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
             // `self.control` holds a sender, so this never returns an error.
-            Ending::No | Ending::Killed => return self.events.recv().ok(),
-        };
-        self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+            None => self.events.recv().ok(),
+        }
+    }
+
+    fn overdue(&mut self) {
+        let now = Instant::now();
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        for (rank, node) in self.nodes.iter().enumerate() {
+            if let Some(stopped) = self.stopped.get_mut(rank).filter(|stopped| is_over(**stopped)) {
+                *stopped = None;
+                let words = format!("node {rank} (pid {}) has been stopped for {STOPPED_MAX:?}", node.pid());
+                self.meeting.registry().fail(words.clone());
+                self.output.say(words);
+            }
+        }
+        if is_over(self.ending.deadline()) {
+            self.escalate();
+        }
+    }
+
+    fn set_stopped(&mut self, rank: usize, until: Option<Instant>) {
+        if let Some(stopped) = self.stopped.get_mut(rank) {
+            *stopped = until;
+        }
     }
 
     fn react(&mut self, event: Event) {
         match event {
             Event::Exited(rank) => self.exited(rank),
+            Event::Stopped(rank) => self.set_stopped(rank, Some(Instant::now() + STOPPED_MAX)),
+            Event::Continued(rank) => self.set_stopped(rank, None),
             Event::Signal(signal) => self.signalled(signal),
             Event::OutputFailed(error) => self.output_failed(error),
             Event::OutputDone => self.output_done = true,
@@ -200,6 +244,7 @@ impl Running {
     }
 
     fn exited(&mut self, rank: usize) {
+        self.set_stopped(rank, None);
         let Some(node) = self.nodes.get_mut(rank) else { return };
         let joined = self.meeting.registry().has_joined(rank);
         let deserted = joined && !self.meeting.registry().has_finalized(rank);

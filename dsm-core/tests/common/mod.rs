@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use dsm_core::launch::{self, JobSpec, Outcome, Sinks};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 /// No job of a test takes this long unless it hangs.
 const HANG: Duration = Duration::from_secs(120);
@@ -86,6 +87,21 @@ pub fn run(spec: JobSpec) -> Ended {
 
 /// Runs a job to its end; in the meantime calls `meanwhile` with what the nodes print on their standard output.
 pub fn run_with(spec: JobSpec, meanwhile: impl FnOnce(Transcript)) -> Ended {
+    run_watching(spec, |job| meanwhile(job.stdout.clone()))
+}
+
+/// A job that runs.
+pub struct Job {
+    /// What the nodes have printed.
+    pub stdout: Transcript,
+    /// What they and the launcher have printed there.
+    pub stderr: Transcript,
+    /// The nodes' processes, by rank.
+    pub pids: Vec<Pid>,
+}
+
+/// Runs a job to its end; in the meantime calls `meanwhile` with it.
+pub fn run_watching(spec: JobSpec, meanwhile: impl FnOnce(&Job)) -> Ended {
     let _turn = turn::one_at_a_time();
     let (stdout, stderr) = (Transcript::default(), Transcript::default());
     let sinks = Sinks { stdout: Box::new(stdout.clone()), stderr: Box::new(stderr.clone()) };
@@ -97,7 +113,8 @@ pub fn run_with(spec: JobSpec, meanwhile: impl FnOnce(Transcript)) -> Ended {
             control.signal(Signal::SIGTERM as i32);
         }
     });
-    meanwhile(stdout.clone());
+    let pids = running.pids().into_iter().map(|pid| Pid::from_raw(pid as i32)).collect();
+    meanwhile(&Job { stdout: stdout.clone(), stderr: stderr.clone(), pids });
     let outcome = running.wait();
     drop(ended);
     guard.join().unwrap();

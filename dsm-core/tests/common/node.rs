@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use dsm_core::mem::{BASE_DEFAULT, Region};
 use dsm_core::{Dsm, PAGE_BYTES, Placement, SharedArray};
 
 const WORDS_PER_PAGE: usize = PAGE_BYTES / 8;
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
         "too-big" => too_big(),
         "wild" => wild(),
         "twice" => twice(),
+        "nap" => nap(),
+        "besieged" => besieged(args.get(1).map(String::as_str).unwrap_or_default()),
+        "taken" => taken(),
         "crowd" => crowd(),
         _ => Err(format!("no such part: {part:?}").into()),
     };
@@ -322,4 +326,50 @@ fn crowd() -> Part {
     }
     check(refused.get(0) == 1, || format!("{} of 2 threads were refused", refused.get(0)))?;
     Ok(dsm.finalize()?)
+}
+
+/// Is stopped for a long time, and finds its memory as it was.
+fn nap() -> Part {
+    let dsm = Dsm::join()?;
+    let words = dsm.alloc::<u64>(2 * WORDS_PER_PAGE, Placement::Block)?;
+    words.set(0, 7);
+    let mut last = Instant::now();
+    println!("ready pid={}", std::process::id());
+    while last.elapsed() < Duration::from_secs(3) {
+        last = Instant::now();
+        thread::sleep(Duration::from_millis(1));
+    }
+    words.set(WORDS_PER_PAGE, words.get(0) + 1);
+    check(words.get(WORDS_PER_PAGE) == 8, || "memory is not as it was".to_string())?;
+    Ok(dsm.finalize()?)
+}
+
+/// Works on shared pages until node 0 finds the file `end`, and prints the most memory that any node has used.
+fn besieged(end: &str) -> Part {
+    let dsm = Dsm::join()?;
+    let counters = dsm.alloc::<u64>(2, Placement::Node(0))?;
+    println!("ready pid={}", std::process::id());
+    let mut rounds = 0;
+    while counters.get(1) == 0 {
+        let _held = dsm.lock(1);
+        counters.set(0, counters.get(0) + 1);
+        rounds += 1;
+        if dsm.rank() == 0 && std::path::Path::new(end).exists() {
+            counters.set(1, 1);
+        }
+    }
+    let all = dsm.alloc::<u64>(1, Placement::Block)?;
+    all.fetch_add(0, rounds);
+    dsm.barrier();
+    check(all.get(0) == counters.get(0), || format!("{} rounds, {} counted", all.get(0), counters.get(0)))?;
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
+    println!("rounds {rounds} {peak}");
+    Ok(dsm.finalize()?)
+}
+
+/// Something of the program's own lies where the region should.
+fn taken() -> Part {
+    let _in_the_way = Region::new(PAGE_BYTES as u64, BASE_DEFAULT)?;
+    Ok(Dsm::join()?.finalize()?)
 }
