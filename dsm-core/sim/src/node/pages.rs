@@ -1,0 +1,102 @@
+//! Faults in; page protocol, memory and messages out. The double of the engine's `pages`.
+
+use protocol::message::{Access, PageMessage};
+use protocol::sequential::Effect;
+use protocol::{Message, NodeId, Page};
+
+use super::{Around, FAULT_BATCH, Node, Stop};
+use crate::violation::Violation;
+
+impl Node {
+    /// A thread touched a page as it may not now: an event for the next turn.
+    pub(super) fn raise_fault(&mut self, page: Page, access: Access, cx: &mut Around<'_, '_>) {
+        let me = self.me;
+        cx.trace.note(&[me.rank() as u64, page.0, access as u64], || {
+            format!("{me} faults on page {} to {}", page.0, crate::text::access(access))
+        });
+        self.faults.push_back((page, access));
+        if cx.random.chance(cx.scenario.repeated_fault) {
+            self.faults.push_back((page, access));
+        }
+    }
+
+    pub(super) fn read_faults(&mut self, cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+        let count = self.faults.len().min(FAULT_BATCH);
+        for (page, access) in self.faults.drain(..count).collect::<Vec<_>>() {
+            let mut effects = Vec::new();
+            let refused = Violation::FaultRefused { page, node: self.me };
+            self.machines.pages.fault(page, access, &mut effects).map_err(|_| refused)?;
+            self.carry_out(effects, &[], cx)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn page_message(
+        &mut self,
+        from: NodeId,
+        message: PageMessage,
+        bytes: &[u8],
+        cx: &mut Around<'_, '_>,
+    ) -> Result<(), Stop> {
+        let mut effects = Vec::new();
+        self.machines.pages.receive(from, message, &mut effects);
+        self.carry_out(effects, bytes, cx)
+    }
+
+    pub(super) fn expire_holds(&mut self, cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+        while let Some(&(end, page, epoch)) = self.holds.front()
+            && end <= cx.now
+        {
+            self.holds.pop_front();
+            let mut effects = Vec::new();
+            self.machines.pages.hold_expired(page, epoch, &mut effects);
+            self.carry_out(effects, &[], cx)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>, received: &[u8], cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+        effects.into_iter().try_for_each(|effect| self.effect(effect, received, cx))
+    }
+
+    fn effect(&mut self, effect: Effect, received: &[u8], cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+        let (me, memory, now) = (self.me, &mut self.memory, cx.now);
+        if !matches!(effect, Effect::Send { .. } | Effect::Hold { .. }) {
+            cx.trace.say(|| format!("{me} {}", crate::text::effect(&effect)));
+        }
+        match effect {
+            Effect::Send { to, message } => {
+                let page = message.carries_bytes().then(|| message.page());
+                return self.send(to, &Message::Page(message), page, cx);
+            }
+            Effect::Fill { page } => memory.fill(page, received)?,
+            Effect::Zero { page } => memory.zero(page, cx.ghost.truth(page))?,
+            Effect::Map { page, access } => {
+                memory.map(page, access)?;
+                self.installed(page, cx);
+            }
+            Effect::Upgrade { page } => {
+                memory.upgrade(page)?;
+                self.installed(page, cx);
+            }
+            Effect::Protect { page } => memory.protect(now, page)?,
+            Effect::Discard { page } => memory.discard(now, page)?,
+            Effect::Hold { page, epoch } => {
+                let end = now + cx.scenario.hold;
+                self.holds.push_back((end, page, epoch));
+                memory.hold(page, end);
+            }
+        }
+        Ok(())
+    }
+
+    /// The page is mapped: whoever waited for it tries again.
+    fn installed(&mut self, page: Page, cx: &mut Around<'_, '_>) {
+        cx.ghost.touch(page);
+        let waiting = self.threads.iter_mut().enumerate().filter(|(_, thread)| thread.waits_for(page));
+        for (number, thread) in waiting {
+            thread.resume();
+            cx.woken.push(number);
+        }
+    }
+}
