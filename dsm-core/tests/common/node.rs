@@ -1,12 +1,17 @@
 //! The nodes of the tests' jobs: one program, many parts to play. The first argument names the part.
 
 use std::error::Error;
+use std::net::UdpSocket;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dsm_core::job::Job;
+use dsm_core::launch::rendezvous::RendezvousClient;
 use dsm_core::mem::{BASE_DEFAULT, Region};
 use dsm_core::{Dsm, PAGE_BYTES, Placement, SharedArray};
+use rpc::wire::{Integrity, Kind, Prefix, Reader, Reset, ResetReason, SessionId, VERSION};
+use rpc::{Client, ClientConfig};
 
 const WORDS_PER_PAGE: usize = PAGE_BYTES / 8;
 
@@ -33,6 +38,7 @@ fn main() -> ExitCode {
         "nap" => nap(),
         "besieged" => besieged(args.get(1).map(String::as_str).unwrap_or_default()),
         "taken" => taken(),
+        "other-version" => other_version(),
         "crowd" => crowd(),
         _ => Err(format!("no such part: {part:?}").into()),
     };
@@ -372,4 +378,27 @@ fn besieged(end: &str) -> Part {
 fn taken() -> Part {
     let _in_the_way = Region::new(PAGE_BYTES as u64, BASE_DEFAULT)?;
     Ok(Dsm::join()?.finalize()?)
+}
+
+/// Node 1 is of a program that speaks the next version of the protocol, and refuses every hello.
+fn other_version() -> Part {
+    let job = Job::from_env()?.ok_or("no job")?;
+    if job.rank == 0 {
+        let dsm = Dsm::join()?;
+        dsm.barrier();
+        return Ok(dsm.finalize()?);
+    }
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let launcher = RendezvousClient::new(Client::connect(job.launcher.ok_or("no launcher")?, ClientConfig::default())?);
+    launcher.join(1, socket.local_addr()?, std::process::id())??;
+    let mut buffer = [0; 2048];
+    loop {
+        let (length, from) = socket.recv_from(&mut buffer)?;
+        let hello = Prefix::read(&mut Reader::new(&buffer[..length]))?;
+        let mut refusal = Vec::new();
+        Prefix { version: VERSION + 1, ..Prefix::new(Kind::Reset, hello.from, SessionId::UNKNOWN) }.write(&mut refusal);
+        Reset { reason: ResetReason::Version, boot: 1 }.write(&mut refusal);
+        Integrity::Crc32.seal(&mut refusal);
+        socket.send_to(&refusal, from)?;
+    }
 }
