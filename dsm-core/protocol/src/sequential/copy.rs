@@ -1,5 +1,7 @@
 //! A node's own copy of a page: Invalid, Shared or Modified, and what is under way.
 
+use std::collections::BTreeMap;
+
 use super::{Effect, Pages};
 use crate::ids::{Epoch, NodeId, NodeSet, Page, RequestId};
 use crate::message::{Access, Contents, PageMessage};
@@ -33,8 +35,9 @@ struct Pending {
     /// A thread wants to write while a read is pending.
     write_wanted: bool,
     granted: Option<Granted>,
-    /// Who said that its copy is gone, in the newest transaction heard of: this may come before the grant.
-    gone: (Epoch, NodeSet),
+    /// Who said that its copy is gone, and in which transaction at last: this may come before the grant. One node's word says nothing
+    /// of another's.
+    gone: BTreeMap<NodeId, Epoch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,9 +50,9 @@ struct Granted {
 impl Pending {
     fn complete(&self, planted: Planted) -> Option<Granted> {
         let granted = self.granted?;
-        let is_present = self.gone.0 == granted.epoch || planted.has(Bug::StaleAcknowledgementCounts);
-        let gone = if is_present { self.gone.1 } else { NodeSet::EMPTY };
-        let is_complete = granted.awaiting.minus(gone).is_empty() || planted.has(Bug::InvalidationsNotAwaited);
+        let any_epoch = planted.has(Bug::StaleAcknowledgementCounts);
+        let is_gone = |node| self.gone.get(&node).is_some_and(|&epoch| epoch == granted.epoch || any_epoch);
+        let is_complete = granted.awaiting.iter().all(is_gone) || planted.has(Bug::InvalidationsNotAwaited);
         is_complete.then_some(granted)
     }
 }
@@ -71,7 +74,7 @@ impl Pages {
         self.last_request = self.last_request.next();
         let request = self.last_request;
         self.copies.entry(page).or_default().pending =
-            Some(Pending { request, access, write_wanted: false, granted: None, gone: (Epoch(0), NodeSet::EMPTY) });
+            Some(Pending { request, access, write_wanted: false, granted: None, gone: BTreeMap::new() });
         self.send(home, PageMessage::Request { page, request, access }, out);
     }
 
@@ -102,14 +105,16 @@ impl Pages {
         epoch: Epoch,
         out: &mut Vec<Effect>,
     ) {
-        let Some(pending) = self.copies.get_mut(&page).and_then(|copy| copy.pending.as_mut()) else { return };
-        if epoch > pending.gone.0 {
-            pending.gone = (epoch, NodeSet::of(from));
-        } else if epoch == pending.gone.0 {
-            if pending.gone.1.contains(from) && self.planted.has(Bug::DuplicateAcknowledgementCounts) {
-                pending.gone.1 = NodeSet::from_bits(u64::MAX);
-            }
-            pending.gone.1 = pending.gone.1.with(from);
+        let Some(copy) = self.copies.get_mut(&page) else { return };
+        let Some(pending) = &mut copy.pending else { return };
+        if epoch <= copy.epoch && !self.planted.has(Bug::StaleAcknowledgementCounts) {
+            return;
+        }
+        let heard = pending.gone.entry(from).or_default();
+        if *heard == epoch && self.planted.has(Bug::DuplicateAcknowledgementCounts) {
+            pending.gone = NodeSet::from_bits(u64::MAX).iter().map(|node| (node, epoch)).collect();
+        } else {
+            *heard = epoch.max(*heard);
         }
         self.copy_complete(home, page, out);
     }

@@ -146,3 +146,22 @@ fn each_round_of_the_barrier_is_one_nodes_to_tell() {
         }
     }
 }
+
+#[test]
+fn one_nodes_word_that_its_copy_is_gone_does_not_drown_anothers() {
+    let (mut pages, mut out) = (pages(0), Vec::new());
+    pages.fault(PAGE, Access::Write, &mut out).unwrap();
+    let grant = PageMessage::Grant {
+        page: PAGE,
+        epoch: Epoch(3),
+        request: RequestId(1),
+        access: Access::Write,
+        contents: Contents::Bytes,
+        awaiting: NodeSet::of(node(1)),
+    };
+    received(&mut pages, 2, PageMessage::Invalidated { page: PAGE, epoch: Epoch(u64::MAX) });
+    received(&mut pages, 1, PageMessage::Invalidated { page: PAGE, epoch: Epoch(3) });
+    received(&mut pages, 2, PageMessage::Invalidated { page: PAGE, epoch: Epoch(4) });
+    received(&mut pages, 1, grant);
+    assert_eq!(pages.access(PAGE), Some(Access::Write));
+}
