@@ -22,6 +22,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use protocol::barrier::Barrier;
 use protocol::locks::Locks;
+use protocol::message::PageMessage;
 use protocol::sequential::{Effect, Pages};
 use protocol::{Message, NodeId, Page};
 use rpc::driver::{Driver, Inbox, Incoming};
@@ -69,6 +70,8 @@ pub(crate) struct Engine {
     /// Faults that have not been resolved, and when their event came.
     waiting_faults: Vec<(Page, Time)>,
     encoded: Vec<u8>,
+    /// Something was queued for the network that somebody waits for.
+    urgent: bool,
     stats: Stats,
     /// The last barrier of the job is passed: nodes leave, and their silence means nothing any more.
     leaving: bool,
@@ -101,6 +104,7 @@ impl Engine {
             holds: Holds::default(),
             waiting_faults: Vec::new(),
             encoded: Vec::new(),
+            urgent: false,
             stats: Stats::default(),
             leaving: false,
         };
@@ -108,17 +112,28 @@ impl Engine {
             let peer = engine.driver.connect(addr).map_err(|error| Fatal::Send { node, error })?;
             engine.peers.bind(node, peer);
         }
-        engine.driver.flush();
+        engine.flush();
         Ok(engine)
     }
 
     /// Does everything that can be done now, without waiting. Says whether there was anything.
     pub(crate) fn turn(&mut self) -> Result<bool, Fatal> {
         let faults = self.read_faults()?;
+        if faults {
+            self.flush();
+        }
         let datagrams = self.receive()?;
         self.expire_holds()?;
-        self.driver.flush();
+        if self.urgent {
+            self.flush();
+        }
         Ok(faults || datagrams)
+    }
+
+    /// Puts on the network what waits to go.
+    pub(crate) fn flush(&mut self) {
+        self.urgent = false;
+        self.driver.flush();
     }
 
     /// When [`Engine::turn`] has something to do even though nothing comes.
@@ -220,6 +235,9 @@ impl Engine {
 
     fn send(&mut self, to: NodeId, message: &Message) -> Result<(), Fatal> {
         let Some(peer) = self.peers.peer(to) else { return Ok(()) };
+        // Nobody waits for the end of a transaction: it may ride along with the next request, which is often about to come from the
+        // thread that was just woken.
+        self.urgent |= !matches!(message, Message::Page(PageMessage::Done { .. }));
         self.encoded.clear();
         message.encode(&mut self.encoded);
         self.driver

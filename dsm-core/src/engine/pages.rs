@@ -113,6 +113,7 @@ impl Engine {
     fn send_page(&mut self, to: NodeId, message: PageMessage) -> Result<(), Fatal> {
         let Some(peer) = self.peers.peer(to) else { return Ok(()) };
         self.stats.pages_sent += 1;
+        self.urgent = true;
         self.encoded.clear();
         Message::Page(message).encode(&mut self.encoded);
         let (driver, header) = (&mut self.driver, &self.encoded);

@@ -84,13 +84,13 @@ impl Shared {
     pub(crate) fn enter<R>(&self, work: impl FnOnce(&mut Engine) -> Result<R, Fatal>) -> R {
         let mut engine = self.lock();
         let result = work(&mut engine).unwrap_or_else(|why| self.end(&mut engine, &why));
-        engine.driver.flush();
         self.leave(engine);
         result
     }
 
     /// Leaves the engine. Its thread sleeps by what it knew; a timer that is due earlier is news to it.
-    fn leave(&self, engine: MutexGuard<'_, Engine>) {
+    fn leave(&self, mut engine: MutexGuard<'_, Engine>) {
+        engine.flush();
         let due = engine.next_timeout();
         drop(engine);
         if due.is_some_and(|due| due.0 < self.asleep_until.load(Ordering::Acquire)) {
@@ -101,19 +101,23 @@ impl Shared {
     /// Waits for `signal`: drives the engine for a while, then sleeps.
     pub(crate) fn wait(&self, signal: &Signal) -> u64 {
         let start = Instant::now();
+        let mut drove = false;
         loop {
-            if let Some(value) = signal.poll() {
+            let (value, tired) = (signal.poll(), start.elapsed() >= self.poll);
+            if drove && (value.is_some() || tired) {
+                self.leave(self.lock());
+                drove = false;
+            }
+            if let Some(value) = value {
                 return value;
             }
-            if start.elapsed() >= self.poll {
+            if tired {
                 std::thread::park();
                 continue;
             }
             if let Ok(mut engine) = self.engine.try_lock() {
                 engine.turn().unwrap_or_else(|why| self.end(&mut engine, &why));
-                if signal.poll().is_some() || start.elapsed() >= self.poll {
-                    self.leave(engine);
-                }
+                drove = true;
             }
             std::thread::yield_now();
         }
@@ -154,6 +158,7 @@ impl Shared {
                 polling.pause();
                 continue;
             }
+            engine.flush();
             let now = engine.driver.now();
             let until = engine.next_timeout().unwrap_or(Time::MAX).min(now + SLEEP_MAX);
             self.asleep_until.store(until.0, Ordering::Release);
