@@ -1,5 +1,6 @@
 //! `dsm-node run` with programs that know nothing of shared memory: how nodes are started, labelled, ended.
 
+mod ignored;
 #[path = "../../dsm-core/tests/turn/mod.rs"]
 mod turn;
 
@@ -9,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ignored::is_ignored;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -76,12 +78,6 @@ fn expect_gone(pids: &[Pid]) {
 /// A script that prints its own number and that of a child, and would go on for ever.
 const LINGERER: &str = "sleep 1000 & echo $!; echo $$; wait";
 
-fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-    u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal as u32 - 1) & 1 == 1
-}
-
 #[test]
 fn lines_carry_the_rank_of_their_node_on_both_streams() {
     let output = run(shell(3, "echo one $DSM_RANK of $DSM_SIZE; echo two >&2"));
@@ -130,6 +126,18 @@ fn a_node_that_a_signal_killed_counts_as_128_and_the_signal() {
     let output = run(shell(2, "[ $DSM_RANK = 1 ] && kill -9 $$; exit 3"));
     assert_eq!(output.status.code(), Some(128 + 9));
     assert!(stderr(&output).contains("was killed by SIGKILL"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_a_node_printed_before_it_was_killed_is_not_lost() {
+    let output = run(shell(2, "seq 20000; printf half; [ $DSM_RANK = 1 ] && kill -9 $$; exit 0"));
+    let (text, mut expected): (_, Vec<String>) = (stdout(&output), (1..=20_000).map(|line| line.to_string()).collect());
+    expected.push("half".to_string());
+    for label in ["[0] ", "[1] "] {
+        let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(label)).collect();
+        assert_eq!(lines, expected);
+    }
+    assert_eq!(output.status.code(), Some(128 + 9));
 }
 
 #[test]

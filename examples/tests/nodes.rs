@@ -19,6 +19,19 @@ fn node_0_reads_what_every_node_wrote() {
 }
 
 #[test]
+fn a_program_that_nobody_launched_is_a_job_of_one_node() {
+    let alone = |program: &str, args: &[&str]| {
+        let output = std::process::Command::new(program).args(args).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(alone(HELLO, &[]), "hello from node 0 of 1\n");
+    assert!(last_line(&alone(TSP, &["--instance", "burma14"])).ends_with("as published"));
+    let expected = format!("checksum {:016x}", Plate::solve(30, 20).checksum());
+    assert_eq!(last_line(&alone(JACOBI, &["--size", "30", "--iterations", "20"])), expected);
+}
+
+#[test]
 fn under_a_lock_and_with_fetch_add_no_addition_is_lost() {
     // The program itself fails when one is.
     let output = run(3, COUNTER, &["--increments", "200"], Impairments::default());
