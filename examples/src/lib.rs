@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | [`hello`] | the smallest program: one array, one barrier | `hello` |
 //! | [`counter`] | one hot word: lock, atomic, and the update that gets lost | `counter` |
+//! | [`mutual_exclusion`] | what plain loads and stores can do where memory is sequentially consistent | `dekker`, `peterson`, `bakery` |
 //! | [`jacobi`] | neighbours that exchange borders once per barrier | `jacobi` |
 //! | [`tsp`] | a work queue and a best bound: shared memory beside RPC | `tsp`, `tsp_rpc` |
 
@@ -18,4 +19,5 @@ mod figures;
 pub mod hello;
 pub mod jacobi;
 pub mod ladder;
+pub mod mutual_exclusion;
 pub mod tsp;
