@@ -21,6 +21,12 @@ const ACK_EVERY_BYTES: usize = 80 << 10;
 /// The same in fragments.
 const ACK_EVERY_FRAGMENTS: usize = 128;
 
+/// A ping that is not answered is repeated this much sooner than the first one came: on a bad link one answer in two is lost,
+/// and a peer must not be given up for that.
+const PING_HASTE: u32 = 4;
+/// So many pings must go unanswered before a peer is given up: those of one whole pause between pings.
+const PINGS_UNANSWERED_MIN: u32 = PING_HASTE + 1;
+
 /// What two endpoints have agreed on.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Agreed {
@@ -116,15 +122,16 @@ impl Link {
             return false;
         }
         let Ok(progress) = self.send.acked(ack, flags.has(Flags::CUT), cx.pool) else { return false };
-        self.heard_at = now;
-        self.pings_unanswered = 0;
         if !self.confirmed {
             self.confirmed = true;
             self.ping_now = false;
         }
-        self.ping_at = cx.config.keep_alive.map(|keep| now + keep.ping_every);
+        // A late copy of what the peer once sent is no sign of life.
         if self.newest.is_none_or(|(newest, _)| packet > newest) {
             self.newest = Some((packet, now));
+            self.heard_at = now;
+            self.pings_unanswered = 0;
+            self.ping_at = cx.config.keep_alive.map(|keep| now + keep.ping_every);
         }
         if let Some(echo) = ack.echo {
             self.sample(now, echo);
@@ -261,7 +268,7 @@ impl Link {
         }
         match config.keep_alive {
             // A program that was stopped itself, and now finds its clock far ahead, asks before it judges.
-            Some(keep) => (self.pings_unanswered >= 2).then_some(self.heard_at + keep.dead_after),
+            Some(keep) => (self.pings_unanswered >= PINGS_UNANSWERED_MIN).then_some(self.heard_at + keep.dead_after),
             None => (self.send.outstanding() > 0).then(|| self.heard_at.max(self.owed_since) + config.give_up_after),
         }
     }
@@ -293,7 +300,7 @@ impl Link {
         self.ping_now = true;
         self.pings_unanswered = self.pings_unanswered.saturating_add(1);
         self.ping_at = if self.confirmed {
-            config.keep_alive.map(|keep| now + keep.ping_every)
+            config.keep_alive.map(|keep| now + keep.ping_every / PING_HASTE)
         } else {
             Some(now + backed_off(INITIAL, self.pings_unanswered))
         };

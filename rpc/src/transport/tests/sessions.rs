@@ -149,6 +149,35 @@ fn a_silent_peer_is_given_up_in_time_and_a_quiet_one_is_not() {
 }
 
 #[test]
+fn a_quiet_peer_is_not_given_up_on_a_link_that_loses_a_third() {
+    for seed in 0..4 {
+        let impairments = Impairments { loss: 0.33, seed, ..Default::default() };
+        let mut network = Network::new(2, TransportConfig::default(), impairments);
+        connect(&mut network, 0, 1);
+        network.run(3_600 * SECOND);
+        assert_eq!((network.losses(0), network.losses(1)), (vec![], vec![]), "seed {seed}");
+    }
+}
+
+#[test]
+fn late_copies_of_what_a_dead_peer_sent_are_no_sign_of_life() {
+    let mut network = Network::perfect(2);
+    let peer = connect(&mut network, 0, 1);
+    network.run(SECOND);
+    let now = network.now;
+    let (from, mut copy) = (addr(0), Vec::new());
+    network.nodes[0].transport.send(now, peer, Channel(2), &[b"once"]).unwrap();
+    network.nodes[0].transport.transmit(now, &mut copy).unwrap();
+    network.deliver(1, from, &copy);
+    network.impair(silence(1));
+    for _ in 0..5 {
+        network.run(SECOND);
+        network.deliver(1, from, &copy);
+    }
+    assert_eq!(network.losses(1), [LostReason::Silent]);
+}
+
+#[test]
 fn without_keep_alive_only_a_peer_that_owes_an_acknowledgement_is_given_up() {
     let config = TransportConfig { keep_alive: None, ..Default::default() };
     let mut network = Network::new(2, config, Impairments::default());
