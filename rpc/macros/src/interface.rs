@@ -1,7 +1,10 @@
 //! What a trait must look like to be callable from afar, and what the stubs need to know about it.
 
 use syn::visit::{self, Visit};
-use syn::{Attribute, Error, FnArg, Ident, ItemTrait, Pat, Receiver, Result, ReturnType, TraitItem, TraitItemFn, Type};
+use syn::{
+    Attribute, Error, FnArg, Ident, ItemTrait, Pat, Receiver, ReceiverKind, Result, ReturnType, Safety, TraitItem,
+    TraitItemFn, Type,
+};
 
 /// Most arguments of one method: serde's limit for tuples.
 const ARGUMENTS_MAX: usize = 16;
@@ -48,7 +51,7 @@ fn check_head(item: &ItemTrait, complaints: &mut Complaints) {
     if let Some(word) = &item.unsafety {
         complaints.add(Error::new_spanned(word, "a service's trait cannot be `unsafe`: its callers are elsewhere"));
     }
-    if let Some(word) = &item.auto_token {
+    if let Some(word) = &item.modifiers.auto_token {
         complaints.add(Error::new_spanned(word, "a service's trait cannot be `auto`"));
     }
     if !item.generics.params.is_empty() {
@@ -107,7 +110,7 @@ fn check_qualifiers(function: &TraitItemFn, complaints: &mut Complaints) {
             "a service's method is a plain `fn` (a handler may block); callers get `async fn` from the async client",
         ));
     }
-    if let Some(word) = &signature.unsafety {
+    if let Safety::Unsafe(word) = &signature.safety {
         complaints.add(Error::new_spanned(word, "a service's method cannot be `unsafe`: its callers are elsewhere"));
     }
     if let Some(word) = &signature.constness {
@@ -135,9 +138,7 @@ fn check_qualifiers(function: &TraitItemFn, complaints: &mut Complaints) {
 
 fn check_receiver(function: &TraitItemFn, complaints: &mut Complaints) {
     let plain = |receiver: &Receiver| {
-        receiver.mutability.is_none()
-            && receiver.colon_token.is_none()
-            && matches!(&receiver.reference, Some((_, None)))
+        receiver.mutability.is_none() && matches!(&receiver.kind, ReceiverKind::Reference(_, None, None))
     };
     match function.sig.receiver() {
         Some(receiver) if plain(receiver) => {}
@@ -187,7 +188,7 @@ impl<'ast> Visit<'ast> for Owned<'_> {
             }
             Type::ImplTrait(_) => "`impl Trait` cannot travel: name the type",
             Type::TraitObject(_) => "`dyn Trait` cannot travel: name the type",
-            Type::Ptr(_) | Type::BareFn(_) => "an address means nothing at the other end",
+            Type::Ptr(_) | Type::FnPtr(_) => "an address means nothing at the other end",
             Type::Infer(_) => "name the type",
             Type::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Self") => {
                 "`Self` is another type at the other end: name the type"
