@@ -21,6 +21,17 @@ pub(super) struct Entry {
     seen: LastSeen,
 }
 
+/// What a page's home believes, for those who check it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Belief {
+    /// The last writer whose transaction has ended.
+    pub owner: Option<NodeId>,
+    /// Who has a copy, but for what the running transaction changes.
+    pub copies: NodeSet,
+    /// Whose transaction runs, and for what.
+    pub busy: Option<(NodeId, Access)>,
+}
+
 /// A request that waits, or whose transaction runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Wanted {
@@ -37,6 +48,12 @@ impl Entry {
 }
 
 impl Pages {
+    /// What this node believes as the home of `page`; `None` while nobody has asked it for the page.
+    pub fn belief(&self, page: Page) -> Option<Belief> {
+        let Entry { owner, copies, busy, .. } = self.directory.get(&page)?;
+        Some(Belief { owner: *owner, copies: *copies, busy: busy.map(|wanted| (wanted.requester, wanted.access)) })
+    }
+
     pub(super) fn directory_request(
         &mut self,
         from: NodeId,

@@ -39,6 +39,7 @@ use crate::ids::{Epoch, NodeId, Page, RequestId};
 use crate::message::{Access, PageMessage};
 use crate::planted::Planted;
 use copy::Copy;
+pub use directory::Belief;
 use directory::Entry;
 
 /// What the owner of [`Pages`] must do, in this order.

@@ -1,31 +1,58 @@
-//! The page protocol, explored completely: every order of faults, stores, expiring holds and messages, each message delivered any
-//! number of times.
+//! The protocols, explored completely: every order of what the programs do, of expiring holds and of messages, each message
+//! delivered any number of times.
+//!
+//! Nodes that are not the home are alike, and so are homes: a model with the home at node 0 stands for the one with the
+//! home anywhere.
 
-mod cluster;
+mod barrier;
+mod drain;
+mod events;
+mod invariants;
+mod locks;
+mod pages;
+mod planted;
 
-use cluster::Cluster;
-use protocol::NodeId;
+use std::fmt::Debug;
+use std::hash::Hash;
+
 use stateright::{Checker, Model};
 
-fn explore(model: Cluster) {
+fn explore<M: Model + Send + Sync + 'static>(name: &str, model: M)
+where
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync,
+    M::Action: Clone + Debug + PartialEq + Send + Sync,
+{
     let checker = model.checker().threads(2).spawn_bfs().join();
+    let (total, unique) = (checker.state_count(), checker.unique_state_count());
+    println!("{name}: {total} states, {unique} unique, depth {}", checker.max_depth());
     checker.assert_properties();
-    println!(
-        "{} states, {} unique, depth {}",
-        checker.state_count(),
-        checker.unique_state_count(),
-        checker.max_depth()
-    );
 }
 
 #[test]
-fn two_nodes_one_page() {
-    for home in 0..2 {
-        explore(Cluster { nodes: 2, homes: vec![NodeId::new(home).unwrap()], requests: 2 });
+fn two_nodes_share_a_page() {
+    explore("pages: 2 nodes, 1 page, 2 requests each", pages::Cluster::new(2, &[0], 2));
+    explore("pages: 2 nodes, 1 page, 3 requests each", pages::Cluster::new(2, &[0], 3));
+}
+
+#[test]
+fn two_nodes_share_two_pages() {
+    explore("pages: 2 nodes, 2 pages of one home, 2 requests each", pages::Cluster::new(2, &[0, 0], 2));
+    explore("pages: 2 nodes, 2 pages of two homes, 2 requests each", pages::Cluster::new(2, &[0, 1], 2));
+}
+
+#[test]
+fn three_nodes_share_a_page() {
+    explore("pages: 3 nodes, 1 page, 2 requests each", pages::Cluster::new(3, &[0], 2));
+}
+
+#[test]
+fn three_nodes_share_a_lock() {
+    explore("locks: 3 nodes, 2 threads each", locks::Cluster::new(3, 2));
+}
+
+#[test]
+fn nodes_meet_at_a_barrier() {
+    for nodes in 2..=4 {
+        explore(&format!("barrier: {nodes} nodes, 2 generations"), barrier::Cluster::new(nodes, 2));
     }
-}
-
-#[test]
-fn three_nodes_one_page() {
-    explore(Cluster { nodes: 3, homes: vec![NodeId::new(0).unwrap()], requests: 2 });
 }
