@@ -40,7 +40,7 @@ impl Opening {
         if self.pending_bytes + total + FRAGMENT_CHARGE > cx.config.max_queued_bytes {
             return Err(SendError::Backlog { queued: self.pending_bytes });
         }
-        let mut bytes = cx.pool.take();
+        let mut bytes = cx.pool.take(total);
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         self.pending_bytes += total + FRAGMENT_CHARGE;
         self.pending.push_back((channel, bytes));

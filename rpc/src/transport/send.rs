@@ -128,9 +128,8 @@ impl SendHalf {
         let mut parts = parts.iter().copied();
         let mut part: &[u8] = &[];
         for index in 0..count {
-            let mut bytes = pool.take();
             let length = size.min(total - usize::from(index) * size);
-            bytes.reserve_exact(length);
+            let mut bytes = pool.take(length);
             while bytes.len() < length {
                 if part.is_empty() {
                     let Some(next) = parts.next() else { break };
