@@ -77,9 +77,9 @@ fn sort(
     let _ = Prefix::read(&mut reader)?;
     match prefix.kind {
         _ if prefix.version != VERSION => foreign_version(t, now, from, &prefix, &mut reader, events),
-        Kind::Hello => hello(t, now, from, &prefix, Hello::read(&mut reader)?),
-        Kind::HelloAck => hello_ack(t, now, from, &prefix, Hello::read(&mut reader)?, events),
-        Kind::Reset => reset(t, from, &prefix, Reset::read(&mut reader)?, events),
+        Kind::Hello => hello(t, now, from, &prefix, whole(Hello::read, &mut reader)?),
+        Kind::HelloAck => hello_ack(t, now, from, &prefix, whole(Hello::read, &mut reader)?, events),
+        Kind::Reset => reset(t, from, &prefix, whole(Reset::read, &mut reader)?, events),
         Kind::Data => {
             let packet = reader.u64()?;
             let ack = AckBlock::read(&mut reader)?;
@@ -88,6 +88,15 @@ fn sort(
             Ok(())
         }
     }
+}
+
+/// Reads what fills the rest of a datagram.
+fn whole<'a, T>(
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
+    reader: &mut Reader<'a>,
+) -> Result<T, WireError> {
+    let value = read(reader)?;
+    if reader.remaining() == 0 { Ok(value) } else { Err(WireError::Value) }
 }
 
 fn hello(t: &mut Transport, now: Time, from: SocketAddr, prefix: &Prefix, theirs: Hello) -> Result<(), WireError> {

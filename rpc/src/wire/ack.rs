@@ -73,6 +73,9 @@ impl AckBlock {
         let next = reader.u64()?;
         let (packet, waited_us) = (reader.u64()?, reader.u32()?);
         let echo = (packet != u64::MAX).then_some(Echo { packet, waited_us });
+        if echo.is_none() && waited_us != 0 {
+            return Err(WireError::Value);
+        }
         let used = usize::from(reader.u8()?);
         let mut words = [0; MAX_WORDS];
         for word in words.get_mut(..used).ok_or(WireError::Value)? {
