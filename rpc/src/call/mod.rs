@@ -20,7 +20,7 @@ mod client;
 mod endpoint;
 mod error;
 mod in_flight;
-mod message;
+pub mod message;
 mod pending;
 mod pool;
 mod queue;

@@ -309,6 +309,12 @@ impl Transport {
         }
     }
 
+    /// Memory set aside for messages that are partly here, of all sessions, bytes; at most
+    /// [`TransportConfig::max_reassembly_bytes`].
+    pub fn reserved(&self) -> usize {
+        self.reserved
+    }
+
     /// What was done so far.
     pub fn counters(&self) -> Counters {
         self.counters
