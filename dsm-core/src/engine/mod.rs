@@ -27,7 +27,7 @@ use protocol::sequential::{Effect, Pages};
 use protocol::{Message, NodeId, Page};
 use rpc::driver::{Driver, Inbox, Incoming};
 use rpc::time::Time;
-use rpc::transport::{Channel, Peer};
+use rpc::transport::{Channel, Peer, SendError};
 
 use crate::launch::rendezvous::RosterEntry;
 use crate::mem::{Fault, FaultReader, PAGE_BYTES, Region};
@@ -240,9 +240,17 @@ impl Engine {
         self.urgent |= !matches!(message, Message::Page(PageMessage::Done { .. }));
         self.encoded.clear();
         message.encode(&mut self.encoded);
-        self.driver
-            .send(peer, Channel::MEMORY, &[&self.encoded])
-            .or_else(|error| if self.leaving { Ok(()) } else { Err(Fatal::Send { node: to, error }) })
+        let sent = self.driver.send(peer, Channel::MEMORY, &[&self.encoded]);
+        self.check_sent(to, sent)
+    }
+
+    /// A session that has ended is reported by an event of its own, with the reason: it may be the next of this very turn, and only
+    /// then is it known whom the others must be told of.
+    fn check_sent(&self, to: NodeId, sent: Result<(), SendError>) -> Result<(), Fatal> {
+        match sent {
+            Err(error) if error != SendError::Gone && !self.leaving => Err(Fatal::Send { node: to, error }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -117,9 +117,9 @@ impl Engine {
         self.encoded.clear();
         Message::Page(message).encode(&mut self.encoded);
         let (driver, header) = (&mut self.driver, &self.encoded);
-        self.region
-            .with_frame(message.page(), |frame| driver.send(peer, Channel::MEMORY, &[header, frame]))?
-            .map_err(|error| Fatal::Send { node: to, error })
+        let sent =
+            self.region.with_frame(message.page(), |frame| driver.send(peer, Channel::MEMORY, &[header, frame]))?;
+        self.check_sent(to, sent)
     }
 
     /// The page is mapped: whoever waited for it goes on.
