@@ -67,14 +67,28 @@ pub(crate) struct Engine {
     atomics: Atomics,
     waiters: Waiters,
     holds: Holds,
-    /// Faults that have not been resolved, and when their event came.
-    waiting_faults: Vec<(Page, Time)>,
+    /// Faults that have not been resolved.
+    waiting_faults: Vec<WaitingFault>,
+    /// How long the page that was just installed is to be held.
+    hold_earned: Duration,
     encoded: Vec<u8>,
     /// Something was queued for the network that somebody waits for.
     urgent: bool,
     stats: Stats,
     /// The last barrier of the job is passed: nodes leave, and their silence means nothing any more.
     leaving: bool,
+}
+
+/// A thread of the program that sleeps in a fault.
+struct WaitingFault {
+    page: Page,
+    /// Of the word that it wants, in bytes from the start of the page.
+    offset: usize,
+    thread: Option<u32>,
+    /// When its event came.
+    since: Time,
+    /// How long the page is to be held for it.
+    hold: Duration,
 }
 
 impl Engine {
@@ -103,6 +117,7 @@ impl Engine {
             waiters: Waiters::default(),
             holds: Holds::default(),
             waiting_faults: Vec::new(),
+            hold_earned: holds::NOBODY_WAITS,
             encoded: Vec::new(),
             urgent: false,
             stats: Stats::default(),

@@ -5,7 +5,8 @@ use protocol::sequential::{Effect, Unallocated};
 use protocol::{Message, NodeId, Page};
 use rpc::transport::Channel;
 
-use super::{Engine, Fatal};
+use super::holds::NOBODY_WAITS;
+use super::{Engine, Fatal, WaitingFault};
 use crate::mem::{self, FaultKind, PAGE_BYTES, PageRange};
 
 /// Where the bytes of a page message stand, and who sent them.
@@ -28,7 +29,10 @@ impl Engine {
                 (_, Access::Write) => &mut self.stats.write_faults,
                 (_, Access::Read) => &mut self.stats.read_faults,
             } += 1;
-            self.waiting_faults.push((fault.page, self.driver.now()));
+            let now = self.driver.now();
+            let offset = word_of(fault.address);
+            let hold = self.holds.deserved(fault, self.region.word(fault.page, offset).ok(), now);
+            self.waiting_faults.push(WaitingFault { page: fault.page, offset, thread: fault.thread, since: now, hold });
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
         }
         let any = !batch.is_empty();
@@ -96,7 +100,10 @@ impl Engine {
                 self.stats.invalidations += 1;
                 self.region.discard(PageRange::from(page))?;
             }
-            Effect::Hold { page, epoch } => self.holds.start(self.driver.now(), page, epoch),
+            Effect::Hold { page, epoch } => {
+                let hold = std::mem::replace(&mut self.hold_earned, NOBODY_WAITS);
+                self.holds.start(self.driver.now() + hold, page, epoch);
+            }
         }
         Ok(())
     }
@@ -126,14 +133,23 @@ impl Engine {
     fn installed(&mut self, page: Page) -> Result<(), Fatal> {
         if !self.waiting_faults.is_empty() {
             let now = self.driver.now();
-            let waited = &mut self.stats.fault_wait;
-            self.waiting_faults.retain(|&(waiting, since)| {
-                if waiting == page {
-                    *waited += now - since;
+            let (waited, earned) = (&mut self.stats.fault_wait, &mut self.hold_earned);
+            let (holds, region) = (&mut self.holds, self.region);
+            self.waiting_faults.retain(|fault| {
+                let here = fault.page == page;
+                if here {
+                    *waited += now - fault.since;
+                    *earned = fault.hold.max(*earned);
+                    holds.installed(fault.thread, region.word(page, fault.offset).ok());
                 }
-                waiting != page
+                !here
             });
         }
         self.perform_atomics(page)
     }
+}
+
+/// Where in its page the aligned word around `address` begins.
+fn word_of(address: usize) -> usize {
+    address % PAGE_BYTES / 8 * 8
 }

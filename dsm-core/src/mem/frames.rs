@@ -124,6 +124,14 @@ impl Region {
         })
     }
 
+    /// The word `offset` bytes into the page, whatever the program may do with it.
+    ///
+    /// # Errors
+    /// [`PageError::NoFrame`], [`PageError::Misaligned`].
+    pub fn word(&self, page: Page, offset: usize) -> Result<u64, PageError> {
+        self.with_word(page, offset, |word| word.load(Ordering::Relaxed))
+    }
+
     fn with_word(&self, page: Page, offset: usize, work: impl FnOnce(&AtomicU64) -> u64) -> Result<u64, PageError> {
         if !offset.is_multiple_of(8) || offset > PAGE_BYTES - 8 {
             return Err(PageError::Misaligned { page: page.0, offset });
