@@ -16,11 +16,14 @@ use examples::ladder::Rung;
 use examples::tsp::instances::Published;
 use ignored::is_ignored;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use turn::one_at_a_time;
 
 /// Nothing here takes this long unless it hangs.
 const HANG: Duration = Duration::from_secs(60);
+
+/// A user and a group without privileges.
+const NOBODY: u32 = 65_534;
 
 /// The program, copied alone into a folder of its own: what it runs can be found by its file.
 struct Alone {
@@ -30,7 +33,11 @@ struct Alone {
 
 impl Alone {
     fn new(name: &str) -> Alone {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-{name}"));
+        Alone::within(Path::new(env!("CARGO_TARGET_TMPDIR")), name)
+    }
+
+    fn within(base: &Path, name: &str) -> Alone {
+        let folder = base.join(format!("dsm-demo-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).unwrap();
         let program = folder.join("node");
@@ -94,6 +101,22 @@ fn the_program_alone_in_a_folder_shows_everything() {
     }
     assert_eq!(alone.processes(), []);
     assert_eq!(fs::read_dir(&alone.folder).unwrap().count(), 1);
+}
+
+#[test]
+fn the_demo_runs_for_an_ordinary_user_too() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: this is not root, so every other test has shown it");
+        return;
+    }
+    let _turn = one_at_a_time();
+    // Where any user may look; the build directory may be root's alone.
+    let alone = Alone::within(&std::env::temp_dir(), "ordinary");
+    let output = alone.demo(20).uid(NOBODY).gid(NOBODY).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("What was learned"), "{text}");
+    alone.wait_for(0, true);
 }
 
 /// Starts the demo, breaks it off once its nodes run, and checks that none remains; answers how it ended.
