@@ -106,7 +106,9 @@ fn hello(t: &mut Transport, now: Time, from: SocketAddr, prefix: &Prefix, theirs
     let boot = BootEpoch(theirs.boot);
     let session = t.peers.at(from).and_then(|peer| t.peers.get(peer));
     let known = match session.map(|session| &session.state) {
-        Some(State::Up(link)) if t.planted.has(Bug::StaleEpochAccepted) => Some(link.agreed),
+        Some(State::Up(link)) if t.planted.has(Bug::StaleEpochAccepted) => {
+            Some(Agreed { remote: prefix.from, ..link.agreed })
+        }
         // The answer was lost.
         Some(State::Up(link)) if link.agreed.remote == prefix.from && link.agreed.boot == boot => Some(link.agreed),
         _ => None,
@@ -146,7 +148,7 @@ fn hello_ack(
         .is_some_and(|session| matches!(&session.state, State::Opening(opening) if opening.local == prefix.to));
     if asked {
         let agreed = agree(t, from, prefix.to, prefix, theirs);
-        t.candidates.remove(from, &agreed);
+        t.candidates.settle(from, &agreed);
         t.open(now, peer, agreed, events);
     }
     Ok(())
@@ -209,7 +211,7 @@ fn data(t: &mut Transport, now: Time, from: SocketAddr, prefix: &Prefix, body: D
     let proven = t.candidates.find(now, from, |c| c.local == prefix.to && c.remote == prefix.from);
     match proven {
         Some(agreed) => {
-            t.candidates.remove(from, &agreed);
+            t.candidates.settle(from, &agreed);
             if let Some(peer) = begin(t, now, from, agreed, events) {
                 t.data(now, peer, body, events);
             }

@@ -96,8 +96,13 @@ impl Candidates {
         self.queue.push_back(Candidate { addr, agreed, expires });
     }
 
-    /// It has become a session.
-    pub fn remove(&mut self, addr: SocketAddr, agreed: &Agreed) {
-        self.queue.retain(|candidate| candidate.addr != addr || candidate.agreed != *agreed);
+    /// It has become a session. What the same address said hello for before is over: its last words may still come, and must
+    /// not end the session that followed.
+    pub fn settle(&mut self, addr: SocketAddr, agreed: &Agreed) {
+        let is_it = |candidate: &Candidate| candidate.addr == addr && candidate.agreed == *agreed;
+        let Some(place) = self.queue.iter().position(is_it) else { return };
+        let later = self.queue.split_off(place + 1);
+        self.queue.retain(|candidate| candidate.addr != addr);
+        self.queue.extend(later);
     }
 }
