@@ -3,6 +3,9 @@
 //! Each [`Bug`] switches off one rule of the transport. The switches exist only with the feature `planted`, which tests turn on
 //! and no program does; without it every question "is this bug planted?" is the constant `false`.
 
+#[cfg(feature = "planted")]
+use crate::transport::{receive::ReceiveHalf, send::SendHalf};
+
 macro_rules! bugs {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
         /// One rule, broken.
@@ -90,3 +93,18 @@ impl Planted {
         Planted { bug: Some(bug) }
     }
 }
+
+#[cfg(feature = "planted")]
+macro_rules! plant {
+    ($($half:ident)+) => {$(
+        impl $half {
+            /// Breaks one rule. A bug of the other half does nothing.
+            pub fn plant(&mut self, bug: Bug) {
+                self.planted = Planted::with(bug);
+            }
+        }
+    )+};
+}
+
+#[cfg(feature = "planted")]
+plant!(SendHalf ReceiveHalf);

@@ -47,7 +47,7 @@ pub struct ReceiveHalf {
     /// By the sequence number of the first fragment.
     partial: BTreeMap<u64, Partial>,
     reserved: usize,
-    pub(super) planted: Planted,
+    pub(crate) planted: Planted,
 }
 
 impl ReceiveHalf {

@@ -85,7 +85,7 @@ pub struct SendHalf {
     queued_bytes: usize,
     outstanding: usize,
     flying: usize,
-    pub(super) planted: Planted,
+    pub(crate) planted: Planted,
 }
 
 impl SendHalf {

@@ -3,5 +3,7 @@
 mod exactly_once;
 mod halves;
 mod network;
+#[cfg(feature = "planted")]
+mod planted;
 mod sessions;
 mod wild;

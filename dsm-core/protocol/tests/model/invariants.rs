@@ -27,7 +27,9 @@ pub fn of_pages() -> Vec<Property<Cluster>> {
         Property::sometimes("a copy is gone early", |_, state: &State| state.events.has(Event::GoneIsEarly)),
         Property::sometimes("the grant comes early", |_, state: &State| state.events.has(Event::GrantIsEarly)),
         Property::sometimes("a hold defers a forward", |_, state: &State| state.events.has(Event::ForwardDeferred)),
-        Property::sometimes("a hold defers an invalidation", |_, state: &State| state.events.has(Event::InvalidationDeferred)),
+        Property::sometimes("a hold defers an invalidation", |_, state: &State| {
+            state.events.has(Event::InvalidationDeferred)
+        }),
         Property::sometimes("a request waits at the home", |_, state: &State| state.events.has(Event::Queued)),
         Property::sometimes("all nodes read", |cluster: &Cluster, state: &State| {
             cluster.nodes().all(|node| state.view(node, Page(0)).mapped == Some(Access::Read) && state.truth[0] > 0)
@@ -49,7 +51,11 @@ fn is_exclusive(cluster: &Cluster, state: &State) -> bool {
 /// Whatever a program can load is the newest value.
 fn is_fresh(_: &Cluster, state: &State) -> bool {
     let pages = state.truth.len();
-    state.views.iter().enumerate().all(|(place, view)| view.mapped.is_none() || view.frame == state.truth[place % pages])
+    state
+        .views
+        .iter()
+        .enumerate()
+        .all(|(place, view)| view.mapped.is_none() || view.frame == state.truth[place % pages])
 }
 
 /// Between transactions the directory says exactly who has the page; during one, only the requester may have it besides.
@@ -59,7 +65,8 @@ fn home_is_right(cluster: &Cluster, state: &State) -> bool {
         let Some(Belief { owner, copies, busy }) = state.machines[home].belief(page) else { return holders.is_empty() };
         let writer = cluster.nodes().find(|&node| state.view(node, page).mapped == Some(Access::Write));
         let may_write = |node| owner == Some(node) || busy == Some((node, Access::Write));
-        let is_untouched = owner.is_some() || matches!(busy, Some((_, Access::Write))) || state.truth[page.0 as usize] == 0;
+        let is_untouched =
+            owner.is_some() || matches!(busy, Some((_, Access::Write))) || state.truth[page.0 as usize] == 0;
         let is_known = match busy {
             None => holders == copies && owner.is_none_or(|owner| holders.contains(owner)),
             Some((requester, _)) => holders.without(requester).minus(copies).is_empty(),

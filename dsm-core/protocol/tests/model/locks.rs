@@ -167,7 +167,9 @@ impl Model for Cluster {
                 cluster.nodes().all(|node| state.served.iter().any(|(served, _)| *served == node))
             }),
             Property::sometimes("all wait behind one holder", |cluster: &Cluster, state: &State| {
-                state.holders.len() == 1 && state.served.len() == 1 && state.asked.iter().all(|&asked| asked > 0)
+                state.holders.len() == 1
+                    && state.served.len() == 1
+                    && state.asked.iter().all(|&asked| asked > 0)
                     && cluster.nodes > 1
             }),
         ]

@@ -211,7 +211,9 @@ impl State {
         let (mut next, out) = self.after(*to, |machine, out| machine.receive(*from, *message, out))?;
         let has_deferred = could_defer && next.machines[to.rank()].has_deferred();
         match message {
-            PageMessage::Grant { contents: Contents::Keep, .. } if out.is_empty() => next.events.add(Event::GrantIsEarly),
+            PageMessage::Grant { contents: Contents::Keep, .. } if out.is_empty() => {
+                next.events.add(Event::GrantIsEarly)
+            }
             PageMessage::Invalidated { .. } if out.is_empty() => next.events.add(Event::GoneIsEarly),
             PageMessage::Forward { .. } if has_deferred => next.events.add(Event::ForwardDeferred),
             PageMessage::Invalidate { .. } if has_deferred => next.events.add(Event::InvalidationDeferred),

@@ -1,0 +1,81 @@
+//! The two halves of a session, explored completely: every order of sending, of timers and of acknowledgements over a network
+//! that loses, duplicates and reorders.
+
+mod drain;
+mod halves;
+mod wild;
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use halves::Session;
+use rpc::planted::Bug;
+use stateright::{Checker, Expectation, HasDiscoveries, Model};
+use wild::Wild;
+
+fn explore<M: Model + Send + Sync + 'static>(name: &str, model: M)
+where
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync,
+    M::Action: Clone + Debug + PartialEq + Send + Sync,
+{
+    let checker = model.checker().threads(2).spawn_bfs().join();
+    let (total, unique) = (checker.state_count(), checker.unique_state_count());
+    println!("{name}: {total} states, {unique} unique, depth {}", checker.max_depth());
+    checker.assert_properties();
+}
+
+/// An invariant that does not hold somewhere.
+fn violation<M: Model + Send + Sync + 'static>(model: M) -> Option<&'static str>
+where
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync,
+    M::Action: Clone + Debug + PartialEq + Send + Sync,
+{
+    let invariants = model.properties();
+    let is_invariant = |name: &&'static str| {
+        invariants.iter().any(|property| property.name == *name && property.expectation == Expectation::Always)
+    };
+    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let found = checker.discoveries().into_keys().find(is_invariant);
+    println!("{} states: {}", checker.unique_state_count(), found.unwrap_or("nothing found"));
+    found
+}
+
+/// One message in one fragment, two in two each.
+const MESSAGES: [&str; 3] = ["a", "bcd", "efg"];
+
+#[test]
+fn messages_arrive_exactly_once() {
+    explore("session: 3 messages of 5 fragments, 2 in each of 5 datagrams", Session::new(&MESSAGES, 2, 5));
+}
+
+#[test]
+fn a_message_that_is_passed_by_three_datagrams_is_sent_again() {
+    explore("session: 2 messages of 4 fragments, 1 in each of 5 datagrams", Session::new(&["abc", "def"], 1, 5));
+}
+
+#[test]
+fn wild_fragments_do_no_harm() {
+    explore("receiver: wild fragments", Wild { bug: None });
+}
+
+#[test]
+fn a_broken_rule_of_the_halves_is_seen() {
+    let of_halves = [
+        Bug::DuplicateDelivered,
+        Bug::RefusedAcknowledged,
+        Bug::AcknowledgedTooFar,
+        Bug::ReassembledAsArrived,
+        Bug::ReassemblyUnbounded,
+        Bug::LostForgotten,
+        Bug::TimerIgnored,
+    ];
+    let clean = violation(Session::new(&MESSAGES, 2, 5));
+    assert_eq!(clean, None);
+    for bug in of_halves {
+        print!("{}: ", bug.name());
+        let session = Session { bug: Some(bug), ..Session::new(&MESSAGES, 2, 5) };
+        assert!(violation(session).is_some(), "{bug:?} is not noticed");
+    }
+    print!("{}: ", Bug::FragmentBoundsUnchecked.name());
+    assert!(violation(Wild { bug: Some(Bug::FragmentBoundsUnchecked) }).is_some());
+}
