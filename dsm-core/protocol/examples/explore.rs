@@ -42,7 +42,12 @@ fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let builder = model.checker().threads(threads).timeout(time).finish_when(HasDiscoveries::AnyFailures);
     let checker = builder.spawn_bfs().join();
-    println!("{} states, {} unique, depth {}", checker.state_count(), checker.unique_state_count(), checker.max_depth());
+    println!(
+        "{} states, {} unique, depth {}",
+        checker.state_count(),
+        checker.unique_state_count(),
+        checker.max_depth()
+    );
     let mut is_good = true;
     for (name, path) in checker.discoveries() {
         let property = checker.model().properties().into_iter().find(|property| property.name == name);
