@@ -26,7 +26,7 @@ const FAILURE: i32 = 1;
 #[derive(Args)]
 pub struct Demo {
     /// How many accesses of each kind the ladder of costs measures
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     samples: u32,
 }
 
