@@ -26,8 +26,8 @@ impl Dsm {
     /// Waits for lock `id` and takes it. Any number is a lock; at most one thread of the whole job holds it. What the last holder
     /// stored is seen by the next.
     ///
-    /// The threads of one node may use [`LOCKS_MAX`](protocol::locks::LOCKS_MAX) different locks in the course of a job; the process ends with an
-    /// error that says so when they want more.
+    /// The threads of one node may use [`LOCKS_MAX`](protocol::locks::LOCKS_MAX) different locks in the course of a job; when
+    /// they want more, the process ends with an error that says so.
     pub fn lock(&self, id: u64) -> LockGuard<'_> {
         self.acquire_lock(id);
         LockGuard { dsm: self, id }
