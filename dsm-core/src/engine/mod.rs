@@ -243,7 +243,7 @@ impl Engine {
             Message::Lock(message) => self.lock_message(from, &message),
             Message::Barrier(message) => self.barrier_message(from, &message),
             Message::Atomic(message) => self.atomic_message(from, &message),
-            Message::Obituary(node) if node == self.me => Err(Fatal::GivenUp { by: from }),
+            Message::Obituary(node) if node == self.me && !self.leaving => Err(Fatal::GivenUp { by: from }),
             Message::Obituary(node) => self.lost(node, Lost::ReportedBy(from)),
         }
     }
