@@ -122,7 +122,7 @@ fn hello(t: &mut Transport, now: Time, from: SocketAddr, prefix: &Prefix, theirs
         // Both sides open at once: the number that our own hello carries is the one that our answer carries.
         let local = opening.unwrap_or_else(|| t.new_session_id());
         let agreed = agree(t, from, local, prefix, theirs);
-        t.candidates.add(from, agreed, now + 2 * t.config.connect_timeout);
+        t.candidates.add(from, agreed, now, now + 2 * t.config.connect_timeout);
         agreed
     });
     let ours = own_hello(&t.config, t.boot, from);
@@ -142,12 +142,13 @@ fn hello_ack(
         return Err(WireError::Value);
     }
     let Some(peer) = t.peers.at(from) else { return Ok(()) };
-    let asked = t
-        .peers
-        .get(peer)
-        .is_some_and(|session| matches!(&session.state, State::Opening(opening) if opening.local == prefix.to));
-    if asked {
+    let asked = match t.peers.get(peer).map(|session| &session.state) {
+        Some(State::Opening(opening)) if opening.local == prefix.to => Some(opening.started),
+        _ => None,
+    };
+    if let Some(asked) = asked {
         let agreed = agree(t, from, prefix.to, prefix, theirs);
+        t.candidates.drop_dead(from, agreed.boot, asked);
         t.candidates.settle(from, &agreed);
         t.open(now, peer, agreed, events);
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::link::{Agreed, Context};
 use super::rtt::{INITIAL, backed_off};
 use super::send::FRAGMENT_CHARGE;
-use super::types::SendError;
+use super::types::{BootEpoch, SendError};
 use crate::time::Time;
 use crate::wire::SessionId;
 
@@ -14,6 +14,7 @@ use crate::wire::SessionId;
 #[derive(Debug)]
 pub(super) struct Opening {
     pub local: SessionId,
+    pub started: Time,
     pub hello_now: bool,
     hellos: u32,
     hello_at: Time,
@@ -27,6 +28,7 @@ impl Opening {
     pub fn new(now: Time, local: SessionId, give_up_at: Time) -> Self {
         Opening {
             local,
+            started: now,
             hello_now: true,
             hellos: 0,
             hello_at: now + INITIAL,
@@ -70,6 +72,7 @@ impl Opening {
 pub(super) struct Candidate {
     pub addr: SocketAddr,
     pub agreed: Agreed,
+    noted: Time,
     expires: Time,
 }
 
@@ -89,11 +92,11 @@ impl Candidates {
     }
 
     /// Notes one; the oldest makes room.
-    pub fn add(&mut self, addr: SocketAddr, agreed: Agreed, expires: Time) {
+    pub fn add(&mut self, addr: SocketAddr, agreed: Agreed, noted: Time, expires: Time) {
         if self.queue.len() >= Self::COUNT_MAX {
             self.queue.pop_front();
         }
-        self.queue.push_back(Candidate { addr, agreed, expires });
+        self.queue.push_back(Candidate { addr, agreed, noted, expires });
     }
 
     /// It has become a session. What the same address said hello for before is over: its last words may still come, and must
@@ -104,5 +107,10 @@ impl Candidates {
         let later = self.queue.split_off(place + 1);
         self.queue.retain(|candidate| candidate.addr != addr);
         self.queue.extend(later);
+    }
+
+    /// The incarnation `alive` has answered a hello of ours from the time `asked`: others that had said hello by then are dead.
+    pub fn drop_dead(&mut self, addr: SocketAddr, alive: BootEpoch, asked: Time) {
+        self.queue.retain(|it| it.addr != addr || it.agreed.boot == alive || it.noted > asked);
     }
 }

@@ -315,3 +315,20 @@ fn the_late_first_words_of_a_dead_incarnation_do_not_end_the_session_of_the_next
     assert_eq!((network.losses(0), network.losses(1)), (vec![], vec![]));
     assert_eq!(network.messages(0), Vec::<Vec<u8>>::new());
 }
+
+#[test]
+fn the_late_first_words_of_a_dead_incarnation_do_not_end_the_session_that_we_open_with_the_next() {
+    let mut network = Network::perfect(2);
+    let peer = connect(&mut network, 1, 0);
+    network.run_until(SECOND, |network| network.ups(1) == 1);
+    send(&mut network, 1, peer, b"late").unwrap();
+    let (now, mut late) = (network.now, Vec::new());
+    network.nodes[1].transport.transmit(now, &mut late).unwrap();
+    network.restart(1, 500);
+    connect(&mut network, 0, 1);
+    network.run(100 * MS);
+    assert_eq!((network.ups(0), network.ups(1)), (1, 1));
+    network.deliver(0, addr(1), &late);
+    network.run(100 * MS);
+    assert_eq!((network.losses(0), network.losses(1)), (vec![], vec![]));
+}
