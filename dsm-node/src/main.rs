@@ -10,6 +10,8 @@ mod progress;
 mod random;
 mod run;
 mod signals;
+mod sim;
+mod soak;
 mod units;
 
 use std::process::ExitCode;
@@ -30,10 +32,14 @@ enum Command {
     Demo(demo::Demo),
     Doctor(doctor::Doctor),
     Litmus(litmus::Litmus),
+    Soak(soak::Soak),
+    Sim(sim::Sim),
     #[command(hide = true)]
     DemoNode(demo::Node),
     #[command(hide = true)]
     LitmusNode(litmus::Node),
+    #[command(hide = true)]
+    SoakNode(soak::Node),
 }
 
 fn main() -> ExitCode {
@@ -42,8 +48,11 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Litmus(litmus) => litmus.execute(),
+        Command::Soak(soak) => soak.execute(),
+        Command::Sim(sim) => sim.execute(),
         Command::DemoNode(node) => node.execute(),
         Command::LitmusNode(node) => node.execute(),
+        Command::SoakNode(node) => node.execute(),
     };
     // Statuses are 0 to 255; anything else could only be read as a failure.
     ExitCode::from(u8::try_from(status).unwrap_or(1))

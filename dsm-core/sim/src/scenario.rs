@@ -30,7 +30,7 @@ pub struct Scenario {
     pub operations: u64,
     /// The longest pause of a thread between two operations.
     pub think: Duration,
-    /// Minimum hold time of a page.
+    /// The longest minimum hold time of a page.
     pub hold: Duration,
     /// The kernel repeats a fault event with this probability.
     pub repeated_fault: f64,
@@ -134,7 +134,7 @@ impl Scenario {
             barriers: random.index(6),
             operations,
             think: random.micros(1, 200),
-            hold: random.micros(0, 200),
+            hold: random.pick(&[Duration::ZERO, Duration::from_micros(160), Duration::from_millis(3)]),
             repeated_fault: random.pick(&[0.0, 0.02, 0.2]),
             links: draw_links(&mut random),
             reaction: (0..nodes).map(|_| draw_reaction(&mut random)).collect(),

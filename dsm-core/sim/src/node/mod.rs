@@ -9,7 +9,7 @@ mod pages;
 mod sync;
 mod threads;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use protocol::message::Access;
 use protocol::sequential::Pages;
 use protocol::{Epoch, Message, NodeId, Page};
 use rpc::time::Time;
-use rpc::transport::{Body, BootEpoch, Channel, Event, KeepAlive, Peer, Transport, TransportConfig};
+use rpc::transport::{Body, BootEpoch, Channel, Event, KeepAlive, Peer, SendError, Transport, TransportConfig};
 
 use crate::ghost::Ghost;
 use crate::memory::Memory;
@@ -100,7 +100,7 @@ pub(crate) struct Node {
     inbox_bytes: usize,
     refused: Vec<SocketAddr>,
     faults: VecDeque<(Page, Access)>,
-    holds: VecDeque<(Time, Page, Epoch)>,
+    holds: BTreeSet<(Time, Page, Epoch)>,
     waiters: BTreeMap<Waiter, usize>,
     last_waiter: u64,
     at_barrier: Option<usize>,
@@ -134,7 +134,7 @@ impl Node {
             inbox_bytes: 0,
             refused: Vec::new(),
             faults: VecDeque::new(),
-            holds: VecDeque::new(),
+            holds: BTreeSet::new(),
             waiters: BTreeMap::new(),
             last_waiter: 0,
             at_barrier: None,
@@ -194,7 +194,7 @@ impl Node {
         if !self.inbox.is_empty() || !self.faults.is_empty() || !self.refused.is_empty() {
             return now;
         }
-        let hold = if self.machines.pages.has_deferred() { self.holds.front().map(|(end, ..)| *end) } else { None };
+        let hold = if self.machines.pages.has_deferred() { self.holds.first().map(|(end, ..)| *end) } else { None };
         let due = [hold, self.machines.transport.next_timeout()].into_iter().flatten().min();
         due.unwrap_or(Time::MAX).min(now + SLEEP_MAX)
     }
@@ -235,7 +235,12 @@ impl Node {
 
     fn event(&mut self, event: &Event, datagram: &[u8], cx: &mut Around<'_, '_>) -> Result<(), Stop> {
         match event {
-            Event::Up { .. } => Ok(()),
+            Event::Up { peer, .. } => {
+                if !self.by_peer.contains_key(peer) {
+                    self.machines.transport.close(cx.now, *peer);
+                }
+                Ok(())
+            }
             Event::Lost { peer, reason, .. } => match self.by_peer.get(peer) {
                 Some(&node) => self.lost(Fatal::Lost { node, reason: *reason }),
                 None => Ok(()),
@@ -249,6 +254,10 @@ impl Node {
         let Some(&from) = self.by_peer.get(&peer) else { return Ok(()) };
         let body = body.bytes(datagram);
         let Ok((message, rest)) = Message::decode(body) else { return Ok(()) };
+        let carries = matches!(&message, Message::Page(message) if message.carries_bytes());
+        if rest.len() != if carries { cx.scenario.words_per_page * 8 } else { 0 } {
+            return Ok(());
+        }
         let me = self.me;
         let digest = body.iter().fold(0u64, |digest, byte| digest.wrapping_mul(31).wrapping_add(u64::from(*byte)));
         cx.trace.note(&[me.rank() as u64, from.rank() as u64, digest], || {
@@ -257,7 +266,7 @@ impl Node {
         match message {
             Message::Page(message) => self.page_message(from, message, rest, cx),
             Message::Lock(message) => self.lock_message(from, &message, cx),
-            Message::Barrier(message) => self.barrier_message(&message, cx),
+            Message::Barrier(message) => self.barrier_message(from, &message, cx),
             Message::Atomic(_) => Ok(()),
             Message::Obituary(node) if node == me => Err(Stop::Fatal(Fatal::GivenUp { by: from })),
             Message::Obituary(node) => self.lost(Fatal::Reported { node, by: from }),
@@ -278,7 +287,8 @@ impl Node {
         let me = self.me;
         cx.trace.say(|| format!("{me} tells {to}: {}", text::message(message)));
         match self.machines.transport.send(cx.now, peer, Channel::MEMORY, &[&self.encoded]) {
-            Err(_) if !self.leaving => Err(Stop::Fatal(Fatal::CannotSend { to })),
+            // That a session has ended is an event of its own.
+            Err(error) if error != SendError::Gone && !self.leaving => Err(Stop::Fatal(Fatal::CannotSend { to })),
             _ => Ok(()),
         }
     }
@@ -298,6 +308,6 @@ impl Node {
 /// A transport as the runtime makes it, with numbers from `random` where the operating system would give them.
 pub(crate) fn transport(random: &mut Random) -> Transport {
     let keep_alive = Some(KeepAlive { dead_after: DEAD_AFTER, ..KeepAlive::default() });
-    let config = TransportConfig { keep_alive, ..TransportConfig::default() };
+    let config = TransportConfig { keep_alive, connect_timeout: DEAD_AFTER, ..TransportConfig::default() };
     Transport::new(config, BootEpoch(random.next()), random.next())
 }

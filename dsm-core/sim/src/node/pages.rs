@@ -44,10 +44,10 @@ impl Node {
     }
 
     pub(super) fn expire_holds(&mut self, cx: &mut Around<'_, '_>) -> Result<(), Stop> {
-        while let Some(&(end, page, epoch)) = self.holds.front()
+        while let Some(&(end, page, epoch)) = self.holds.first()
             && end <= cx.now
         {
-            self.holds.pop_front();
+            self.holds.pop_first();
             let mut effects = Vec::new();
             self.machines.pages.hold_expired(page, epoch, &mut effects);
             self.carry_out(effects, &[], cx)?;
@@ -82,8 +82,9 @@ impl Node {
             Effect::Protect { page } => memory.protect(now, page)?,
             Effect::Discard { page } => memory.discard(now, page)?,
             Effect::Hold { page, epoch } => {
-                let end = now + cx.scenario.hold;
-                self.holds.push_back((end, page, epoch));
+                // The engine learns how long threads take to wake.
+                let end = now + cx.random.micros(0, cx.scenario.hold.as_micros() as u64);
+                self.holds.insert((end, page, epoch));
                 memory.hold(page, end);
             }
         }

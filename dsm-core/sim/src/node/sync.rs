@@ -74,7 +74,15 @@ impl Node {
         self.carry_out_locks(effects, cx)
     }
 
-    pub(super) fn barrier_message(&mut self, message: &BarrierMessage, cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+    pub(super) fn barrier_message(
+        &mut self,
+        from: NodeId,
+        message: &BarrierMessage,
+        cx: &mut Around<'_, '_>,
+    ) -> Result<(), Stop> {
+        if self.machines.barrier.predecessor(message.round) != Some(from) {
+            return Ok(());
+        }
         let mut effects = Vec::new();
         self.machines.barrier.receive(message, &mut effects);
         self.carry_out_barrier(effects, cx)
