@@ -14,13 +14,21 @@ pub(super) struct Registry {
 struct State {
     joined: Vec<Option<RosterEntry>>,
     finalized: Vec<bool>,
-    /// Who failed first, and how.
-    failed: Option<String>,
+    /// Who failed first before all had joined, and how: then nobody joins any more, even when the last one comes, because
+    /// others were refused already.
+    failed_to_join: Option<String>,
+    /// The same for leaving.
+    failed_to_finalize: Option<String>,
 }
 
 impl Registry {
     pub(super) fn new(nodes: usize) -> Registry {
-        let state = State { joined: vec![None; nodes], finalized: vec![false; nodes], failed: None };
+        let state = State {
+            joined: vec![None; nodes],
+            finalized: vec![false; nodes],
+            failed_to_join: None,
+            failed_to_finalize: None,
+        };
         Registry { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -30,7 +38,7 @@ impl Registry {
         state.enter(rank, RosterEntry { addr, pid })?;
         self.changed.notify_all();
         let roster = |state: &State| state.joined.iter().cloned().collect::<Option<Vec<_>>>();
-        self.wait(state, roster, "joined").map(|nodes| Roster { nodes })
+        self.wait(state, roster, |state| &state.failed_to_join, "joined").map(|nodes| Roster { nodes })
     }
 
     /// Notes that node `rank` has finalized and waits until all have, or cannot any more.
@@ -38,30 +46,37 @@ impl Registry {
         let mut state = self.lock();
         state.leave(rank)?;
         self.changed.notify_all();
-        self.wait(state, |state| state.finalized.iter().all(|done| *done).then_some(()), "finalized")
+        self.wait(state, |state| state.have_finalized().then_some(()), |state| &state.failed_to_finalize, "finalized")
     }
 
-    /// Sleeps until `done` gives a result; that comes first, for who fails after it changes nothing about it.
+    /// Sleeps until `done` gives a result or somebody has `failed`. Every node gets the same of the two, however late it asks.
     fn wait<R>(
         &self,
         mut state: MutexGuard<'_, State>,
         done: impl Fn(&State) -> Option<R>,
+        failed: impl Fn(&State) -> &Option<String>,
         what: &str,
     ) -> Result<R, String> {
         loop {
+            if let Some(why) = failed(&state) {
+                return Err(format!("{why}, before all nodes had {what}"));
+            }
             if let Some(result) = done(&state) {
                 return Ok(result);
-            }
-            if let Some(why) = &state.failed {
-                return Err(format!("{why}, before all nodes had {what}"));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Somebody who may still be waited for is gone; the first reason is the one that counts.
+    /// Somebody is gone. The first reason is the one that counts, and what was complete before stays so.
     pub(super) fn fail(&self, why: String) {
-        self.lock().failed.get_or_insert(why);
+        let mut state = self.lock();
+        if !state.have_finalized() {
+            state.failed_to_finalize.get_or_insert_with(|| why.clone());
+        }
+        if !state.have_joined() {
+            state.failed_to_join.get_or_insert(why);
+        }
         self.changed.notify_all();
     }
 
@@ -80,6 +95,14 @@ impl Registry {
 }
 
 impl State {
+    fn have_joined(&self) -> bool {
+        self.joined.iter().all(Option::is_some)
+    }
+
+    fn have_finalized(&self) -> bool {
+        self.finalized.iter().all(|done| *done)
+    }
+
     fn enter(&mut self, rank: u32, entry: RosterEntry) -> Result<(), String> {
         let size = self.joined.len();
         if entry.addr.port() == 0 || entry.addr.ip().is_unspecified() {
@@ -162,6 +185,20 @@ mod tests {
             join.join().unwrap()
         });
         assert_eq!(answer.unwrap_err(), "node 1 is dead, before all nodes had joined");
+    }
+
+    #[test]
+    fn the_last_to_join_is_refused_too_when_others_were() {
+        let registry = Registry::new(2);
+        thread::scope(|scope| {
+            let early = scope.spawn(|| registry.join(0, addr(4000), 100));
+            while !registry.has_joined(0) {
+                thread::yield_now();
+            }
+            registry.fail("node 0 is dead".to_string());
+            assert!(early.join().unwrap().is_err());
+        });
+        assert_eq!(registry.join(1, addr(4001), 101).unwrap_err(), "node 0 is dead, before all nodes had joined");
     }
 
     #[test]
