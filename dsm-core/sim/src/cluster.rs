@@ -21,7 +21,7 @@ use crate::violation::{Failure, Violation};
 pub const NOTICE_MAX: Duration = Duration::from_secs(5);
 
 /// How soon everything must be finished once the network has healed.
-pub const FINISH_MAX: Duration = Duration::from_secs(20);
+pub const FINISH_MAX: Duration = Duration::from_secs(5);
 
 /// The safety phase ends after this time at the latest.
 const SAFETY_MAX: Duration = Duration::from_secs(60);
@@ -356,13 +356,13 @@ impl<'a> Cluster<'a> {
         let life = match death.manner {
             Manner::Silent => Life::Gone { refuses: false },
             Manner::Refusing => Life::Gone { refuses: true },
-            Manner::Replaced => Life::Stranger,
+            Manner::Replaced => return self.with(death.node, Node::be_replaced),
             Manner::Stopped => {
                 let lasts = self.random.micros(6_000_000, 9_000_000);
                 return self.pause(death.node, lasts);
             }
         };
-        self.nodes[death.node].die(life, &mut self.random);
+        self.nodes[death.node].die(life);
     }
 
     fn check_time(&self) -> Result<(), Violation> {

@@ -23,6 +23,8 @@ pub(crate) struct Ghost {
     pub history: History,
     /// Loads and stores done.
     pub operations: u64,
+    /// Messages that were sent and have not arrived, by sender, receiver and contents.
+    under_way: BTreeMap<(NodeId, NodeId, u64), u32>,
     /// Pages that something happened to since they were checked.
     touched: Vec<Page>,
 }
@@ -36,6 +38,7 @@ impl Ghost {
             left: vec![0; nodes],
             history: History::default(),
             operations: 0,
+            under_way: BTreeMap::new(),
             touched: Vec::new(),
         }
     }
@@ -105,6 +108,21 @@ impl Ghost {
             None => Ok(()),
             Some(late) => Err(Violation::LeftEarly { early: thread.node, late, generation }),
         }
+    }
+
+    /// A node gives a message to its transport.
+    pub fn sent(&mut self, from: NodeId, to: NodeId, digest: u64) {
+        *self.under_way.entry((from, to, digest)).or_default() += 1;
+    }
+
+    /// A transport delivers a message: one that was sent, and once.
+    pub fn delivered(&mut self, from: NodeId, to: NodeId, digest: u64) -> Checked {
+        match self.under_way.get_mut(&(from, to, digest)) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) => drop(self.under_way.remove(&(from, to, digest))),
+            None => return Err(Violation::NotSent { from, to }),
+        }
+        Ok(())
     }
 
     /// One writer or many readers, and whoever can read a page reads the newest: of the pages that were touched. The others are as

@@ -202,8 +202,7 @@ mod tests {
 
     #[test]
     fn two_threads_that_both_miss_the_others_store_are_refused() {
-        let buffered =
-            [(0, Seen::Store(X, 1)), (0, Seen::Load(Y, 0)), (1, Seen::Store(Y, 1)), (1, Seen::Load(X, 0))];
+        let buffered = [(0, Seen::Store(X, 1)), (0, Seen::Load(Y, 0)), (1, Seen::Store(Y, 1)), (1, Seen::Load(X, 0))];
         assert!(is_refused(&buffered));
     }
 

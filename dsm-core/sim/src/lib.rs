@@ -11,7 +11,7 @@
 //! 1. *Safety.* Everything may go wrong, and nothing wrong may come of it. After every step is checked: a page has one writer or
 //!    many readers; every copy that a program can read is the newest; every load gives the newest value; bytes never land in a
 //!    mapped page, and no copy is taken of one that the program can store to; a page is not taken away while it is held; a lock
-//!    has one holder; nobody leaves a barrier before everybody has come; no node is given up that lives. At the end what the
+//!    has one holder; a message is delivered once, and as it was sent; nobody leaves a barrier before everybody has come; no node is given up that lives. At the end what the
 //!    threads saw is judged once more, by itself: is it [sequentially consistent](history)?
 //! 2. *Liveness.* The network heals, and everything must be finished within [`FINISH_MAX`] of simulated time. Where a node
 //!    died, every other must have noticed within [`NOTICE_MAX`], and must name the right one.

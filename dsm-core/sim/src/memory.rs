@@ -12,6 +12,8 @@ struct View {
     /// Empty where there is no frame.
     frame: Vec<u64>,
     mapped: Option<Access>,
+    /// The kernel has dropped the mapping, as it may: the next touch faults.
+    dropped: bool,
     /// Nobody may take the page before.
     held_until: Time,
 }
@@ -34,6 +36,17 @@ impl Memory {
     /// What the program may do.
     pub fn mapped(&self, page: Page) -> Option<Access> {
         self.view(page).mapped
+    }
+
+    /// What the program may do without a fault.
+    pub fn reach(&self, page: Page) -> Option<Access> {
+        let view = self.view(page);
+        view.mapped.filter(|_| !view.dropped)
+    }
+
+    /// The kernel drops the mapping of a page, where there is one.
+    pub fn drop_mapping(&mut self, page: Page) {
+        self.views[page.0 as usize].dropped = true;
     }
 
     /// The contents, where there are any.
@@ -85,6 +98,7 @@ impl Memory {
             return Err(Violation::NoFrame { page, node: self.node });
         }
         view.mapped = view.mapped.max(Some(access));
+        view.dropped = false;
         Ok(())
     }
 

@@ -116,7 +116,8 @@ impl Network {
         let Links { is_loopback, delay, socket_bytes, .. } = self.links;
         let (loss, duplicate, reorder, corrupt) = (0.0, 0.0, 0.0, 0.0);
         let socket_bytes = socket_bytes.max(4 << 20);
-        self.links = Links { is_loopback, delay, spread: Duration::ZERO, loss, duplicate, reorder, corrupt, socket_bytes };
+        self.links =
+            Links { is_loopback, delay, spread: Duration::ZERO, loss, duplicate, reorder, corrupt, socket_bytes };
         self.wires.iter_mut().for_each(|wire| wire.cut_until = Time::ZERO);
     }
 

@@ -95,7 +95,8 @@ fn with_collectives(scenario: &Scenario, work: Vec<Operation>) -> Vec<Operation>
     let distance = work.len() / (scenario.barriers + 1) + 1;
     let (mut passed, mut is_locked) = (0, false);
     for (done, operation) in work.into_iter().enumerate() {
-        is_locked = (is_locked || matches!(operation, Operation::Lock(_))) && !matches!(operation, Operation::Unlock(_));
+        is_locked =
+            (is_locked || matches!(operation, Operation::Lock(_))) && !matches!(operation, Operation::Unlock(_));
         program.push(operation);
         if !is_locked && passed < scenario.barriers && done >= distance * (passed + 1) {
             program.push(Operation::Barrier);
@@ -122,7 +123,8 @@ impl Words {
         let threads = scenario.nodes * scenario.threads;
         let pages: u64 = scenario.segments.iter().map(|(pages, _)| pages).sum();
         let mut owned = vec![Vec::new(); threads];
-        let mut guarded: Vec<_> = (0..scenario.locks).map(|_| (LockId(random.next() >> random.below(64)), vec![])).collect();
+        let mut guarded: Vec<_> =
+            (0..scenario.locks).map(|_| (LockId(random.next() >> random.below(64)), vec![])).collect();
         guarded.sort_unstable_by_key(|(lock, _)| *lock);
         guarded.dedup_by_key(|(lock, _)| *lock);
         let distance = scenario.words_per_page / WORDS_USED;

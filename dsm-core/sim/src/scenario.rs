@@ -34,6 +34,11 @@ pub struct Scenario {
     pub hold: Duration,
     /// The kernel repeats a fault event with this probability.
     pub repeated_fault: f64,
+    /// The kernel has dropped the mapping of a page when a thread touches it, with this probability.
+    pub dropped_mapping: f64,
+    /// A protocol hears a message once more, later, with this probability: the transport would not let it happen, but no protocol
+    /// relies on that.
+    pub echo: f64,
     /// The wires and what is wrong with them.
     pub links: Links,
     /// How long a node takes to turn to what came, by rank: the longest it may be.
@@ -136,6 +141,8 @@ impl Scenario {
             think: random.micros(1, 200),
             hold: random.pick(&[Duration::ZERO, Duration::from_micros(160), Duration::from_millis(3)]),
             repeated_fault: random.pick(&[0.0, 0.02, 0.2]),
+            dropped_mapping: random.pick(&[0.0, 0.01]),
+            echo: random.pick(&[0.0, 0.05]),
             links: draw_links(&mut random),
             reaction: (0..nodes).map(|_| draw_reaction(&mut random)).collect(),
             troubles: draw_troubles(&mut random, nodes, operations),

@@ -73,7 +73,11 @@ impl fmt::Display for Summary {
             f,
             "{dead} with a death: {silent} silent, {refusing} refusing, {replaced} replaced, {stopped} stopped for too long"
         )?;
-        writeln!(f, "{:24}{:>10}{:>10}{:>10}{:>10}{:>10}", "of each run", "least", "median", "9 of 10", "most", "runs with")?;
+        writeln!(
+            f,
+            "{:24}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "of each run", "least", "median", "9 of 10", "most", "runs with"
+        )?;
         for Measure { name, values } in &self.measures {
             let mut values = values.clone();
             values.sort_unstable();

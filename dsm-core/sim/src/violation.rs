@@ -56,8 +56,8 @@ pub enum Violation {
     NotNoticed { node: NodeId, died: NodeId, within: Duration },
     #[error("not finished {within:?} after the network healed; {waiting}")]
     Stuck { within: Duration, waiting: String },
-    #[error("the message buffer of {node} overflowed: {why}")]
-    SendRefused { node: NodeId, why: String },
+    #[error("{to} was given a message of {from} that it was not sent, or was given before")]
+    NotSent { from: NodeId, to: NodeId },
 }
 
 /// The first violation of a run.

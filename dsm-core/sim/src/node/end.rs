@@ -7,7 +7,6 @@ use rpc::time::Time;
 use rpc::transport::LostReason;
 
 use super::{Around, Node, Stop};
-use crate::random::Random;
 
 /// Why a node cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +105,7 @@ impl Node {
 
     /// Ends the process, having told the others why where they should know.
     pub fn end(&mut self, why: Fatal, cx: &mut Around<'_, '_>) {
-        let Some(lost) = why.blamed() else { return self.die(Life::Gone { refuses: true }, cx.random) };
+        let Some(lost) = why.blamed() else { return self.die(Life::Gone { refuses: true }) };
         let me = self.me;
         for node in (0..cx.scenario.nodes).filter_map(NodeId::new).filter(|node| *node != me && *node != lost) {
             // The session with this one may have ended too; then there is nobody to tell.
@@ -123,7 +122,7 @@ impl Node {
         let others = self.peers.iter().enumerate().filter(|(rank, _)| *rank != lost.rank());
         let owed: usize = others.filter_map(|(_, peer)| Some(self.machines.transport.unacknowledged((*peer)?))).sum();
         if owed == 0 || cx.now >= until {
-            self.die(Life::Gone { refuses: true }, cx.random);
+            self.die(Life::Gone { refuses: true });
         }
     }
 
@@ -133,17 +132,26 @@ impl Node {
         batch.into_iter().for_each(|datagram| cx.network.give_back(datagram.bytes));
     }
 
+    /// The process is gone, and another gets its address: one of the same program, but of another job, who calls the others.
+    pub fn be_replaced(&mut self, cx: &mut Around<'_, '_>) {
+        self.die(Life::Stranger);
+        self.machines.transport = super::transport(cx.random);
+        for node in (0..cx.scenario.nodes).filter(|node| *node != self.me.rank()) {
+            // Whether there is an answer does not matter.
+            let _ = self.machines.transport.connect(cx.now, cx.network.addr(node));
+        }
+        self.flush(cx);
+    }
+
     /// The process dies at once.
-    pub fn die(&mut self, life: Life, random: &mut Random) {
+    pub fn die(&mut self, life: Life) {
         self.threads.clear();
         self.faults.clear();
         self.holds.clear();
+        self.echoes.clear();
         self.inbox.clear();
         self.inbox_bytes = 0;
         self.life = life;
-        if life == Life::Stranger {
-            self.machines.transport = super::transport(random);
-        }
     }
 }
 

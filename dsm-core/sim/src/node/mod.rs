@@ -99,6 +99,8 @@ pub(crate) struct Node {
     inbox: VecDeque<Datagram>,
     inbox_bytes: usize,
     refused: Vec<SocketAddr>,
+    /// Messages that will be heard once more.
+    echoes: BTreeSet<(Time, NodeId, Vec<u8>)>,
     faults: VecDeque<(Page, Access)>,
     holds: BTreeSet<(Time, Page, Epoch)>,
     waiters: BTreeMap<Waiter, usize>,
@@ -133,6 +135,7 @@ impl Node {
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             refused: Vec::new(),
+            echoes: BTreeSet::new(),
             faults: VecDeque::new(),
             holds: BTreeSet::new(),
             waiters: BTreeMap::new(),
@@ -184,6 +187,7 @@ impl Node {
         self.last_turn = cx.now;
         self.read_faults(cx)?;
         self.receive(cx)?;
+        self.hear_echoes(cx)?;
         self.expire_holds(cx)?;
         self.flush(cx);
         Ok(())
@@ -195,7 +199,8 @@ impl Node {
             return now;
         }
         let hold = if self.machines.pages.has_deferred() { self.holds.first().map(|(end, ..)| *end) } else { None };
-        let due = [hold, self.machines.transport.next_timeout()].into_iter().flatten().min();
+        let echo = self.echoes.first().map(|(at, ..)| *at);
+        let due = [hold, echo, self.machines.transport.next_timeout()].into_iter().flatten().min();
         due.unwrap_or(Time::MAX).min(now + SLEEP_MAX)
     }
 
@@ -253,14 +258,32 @@ impl Node {
     fn message(&mut self, peer: Peer, body: &Body, datagram: &[u8], cx: &mut Around<'_, '_>) -> Result<(), Stop> {
         let Some(&from) = self.by_peer.get(&peer) else { return Ok(()) };
         let body = body.bytes(datagram);
+        cx.ghost.delivered(from, self.me, digest(body))?;
+        if cx.random.chance(cx.scenario.echo) {
+            let longest_us = cx.random.pick(&[100, 10_000, 300_000]);
+            let at = cx.now + cx.random.micros(0, longest_us);
+            self.echoes.insert((at, from, body.to_vec()));
+        }
+        self.hear(from, body, cx)
+    }
+
+    fn hear_echoes(&mut self, cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+        while self.echoes.first().is_some_and(|(at, ..)| *at <= cx.now)
+            && let Some((_, from, body)) = self.echoes.pop_first()
+        {
+            self.hear(from, &body, cx)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, from: NodeId, body: &[u8], cx: &mut Around<'_, '_>) -> Result<(), Stop> {
         let Ok((message, rest)) = Message::decode(body) else { return Ok(()) };
         let carries = matches!(&message, Message::Page(message) if message.carries_bytes());
         if rest.len() != if carries { cx.scenario.words_per_page * 8 } else { 0 } {
             return Ok(());
         }
         let me = self.me;
-        let digest = body.iter().fold(0u64, |digest, byte| digest.wrapping_mul(31).wrapping_add(u64::from(*byte)));
-        cx.trace.note(&[me.rank() as u64, from.rank() as u64, digest], || {
+        cx.trace.note(&[me.rank() as u64, from.rank() as u64, digest(body)], || {
             format!("{me} hears from {from}: {}", text::message(&message))
         });
         match message {
@@ -286,6 +309,7 @@ impl Node {
         }
         let me = self.me;
         cx.trace.say(|| format!("{me} tells {to}: {}", text::message(message)));
+        cx.ghost.sent(me, to, digest(&self.encoded));
         match self.machines.transport.send(cx.now, peer, Channel::MEMORY, &[&self.encoded]) {
             // That a session has ended is an event of its own.
             Err(error) if error != SendError::Gone && !self.leaving => Err(Stop::Fatal(Fatal::CannotSend { to })),
@@ -303,6 +327,16 @@ impl Node {
         }
         self.encoded = out;
     }
+}
+
+/// FNV-1a, by words where there are whole ones.
+fn digest(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks();
+    let words = words.iter().map(|word| u64::from_be_bytes(*word)).chain(rest.iter().map(|byte| u64::from(*byte)));
+    words.fold(0xcbf2_9ce4_8422_2325, |hash, word| {
+        let mixed = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        mixed ^ mixed >> 29
+    })
 }
 
 /// A transport as the runtime makes it, with numbers from `random` where the operating system would give them.

@@ -160,7 +160,10 @@ impl Node {
 
     /// Whether the program may touch the page like this. If not, the thread sleeps in a fault.
     fn reach(&mut self, number: usize, page: Page, access: Access, cx: &mut Around<'_, '_>) -> bool {
-        if self.memory.mapped(page) >= Some(access) {
+        if cx.random.chance(cx.scenario.dropped_mapping) {
+            self.memory.drop_mapping(page);
+        }
+        if self.memory.reach(page) >= Some(access) {
             return true;
         }
         self.threads[number].waits = Waits::Page(page);
