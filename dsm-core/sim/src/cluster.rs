@@ -170,7 +170,10 @@ impl<'a> Cluster<'a> {
                 node.start(cx);
                 Ok(())
             }),
-            Happening::Arrive(datagram) => return self.arrive(node, datagram),
+            Happening::Arrive(datagram) => {
+                self.arrive(node, datagram);
+                return Ok(());
+            }
             Happening::Refuse(about) => {
                 let addr = self.network.addr(about);
                 self.nodes[node].refuse(addr);
@@ -226,7 +229,7 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    fn arrive(&mut self, node: usize, datagram: Datagram) -> Result<(), Violation> {
+    fn arrive(&mut self, node: usize, datagram: Datagram) {
         match self.nodes[node].life {
             Life::Gone { refuses } => {
                 if refuses {
@@ -240,7 +243,6 @@ impl<'a> Cluster<'a> {
                 self.plan_turn(node);
             }
         }
-        Ok(())
     }
 
     /// A node gives up.

@@ -4,7 +4,7 @@
 //! operations stand in the order of its program and each load gives the value of the last store before it. In general it takes
 //! exponential time to find that out (Gibbons and Korach 1997), because it is unknown which store a load has read, and in what
 //! order the stores to one word came. Here both are known: the stores to a word write 1, 2, 3 and so on, each value once
-//! ([`crate::program`]). What remains is to order a graph, whose edges are
+//! (the simulated programs see to that). What remains is to order a graph, whose edges are
 //!
 //! - *program order*: from each operation of a thread to its next;
 //! - *reads-from*: from the store of a value to each load of it;
