@@ -136,9 +136,9 @@ impl RawTest {
         bounded("allowed states", self.allowed.len(), STATES_MAX)?;
         test.allowed = self.allowed.iter().map(|pairs| pairs.state(&test)).collect::<Result<_, _>>()?;
         test.allowed.sort();
-        match test.allowed.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first())).flatten() {
-            Some(twice) => return Err(format!("the state {} is allowed twice", test.words(twice))),
-            None => {}
+        let twice = test.allowed.windows(2).find(|pair| pair.first() == pair.last());
+        if let Some(twice) = twice.and_then(<[_]>::first) {
+            return Err(format!("the state {} is allowed twice", test.words(twice)));
         }
         match test.allowed.iter().find(|state| test.is_forbidden(state)) {
             Some(state) => Err(format!("the state {} is both allowed and forbidden", test.words(state))),

@@ -29,8 +29,11 @@ pub struct Run {
     round_trips: Vec<u64>,
     /// A node whose report did not fit its script.
     nonsense: Option<usize>,
-    on_batch: Box<dyn FnMut(&Tally, u64) + Send>,
+    on_batch: Box<OnBatch>,
 }
+
+/// Hears of a test's tally, and of the number of iterations that were added to it.
+type OnBatch = dyn FnMut(&Tally, u64) + Send;
 
 impl Run {
     /// Of `iterations` of each test. After each batch `on_batch` is called with the test's tally and the number of iterations that
