@@ -7,7 +7,7 @@
 //! wrong order survives for long, and they show what sequential consistency is worth.
 //!
 //! Between nodes the shared memory keeps that order by itself. Between two threads of *one* node there is only the processor,
-//! which lets a load overtake an earlier store of the same thread (its store waits in a queue): there the fence in [`announce`] is needed.
+//! which lets a load overtake an earlier store of the same thread (its store waits in a queue): there the fence in `announce` is needed.
 //! The compiler, too, may swap relaxed accesses, and the fences hold it back.
 //!
 //! Each program counts: a contender that is inside adds to a common counter by a load and a store, and watches that nobody
