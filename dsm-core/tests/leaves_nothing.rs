@@ -6,6 +6,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{run, run_watching, spec};
 use nix::sys::signal::{Signal, kill};
@@ -36,13 +38,27 @@ fn named_sockets() -> usize {
     fs::read_to_string("/proc/net/unix").unwrap_or_default().lines().filter(|line| line.contains("dsm")).count()
 }
 
+/// Waits until no more than `count` threads are left: those that were told to end may take a moment, and hold what they use.
+fn wait_for_threads(count: usize) {
+    let start = Instant::now();
+    while threads() > count {
+        assert!(start.elapsed() < Duration::from_secs(60), "{} threads instead of {count}", threads());
+        thread::yield_now();
+    }
+}
+
+fn threads() -> usize {
+    names("/proc/self/task").len()
+}
+
 #[test]
 fn jobs_leave_no_descriptor_no_thread_no_process_and_no_object_behind() {
+    let threads_before = threads();
     // What is made once for a process is made by the first job.
     run(spec(2, "collectives")).expect_success("collectives");
-    let threads = || names("/proc/self/task").len();
+    wait_for_threads(threads_before);
     let before = (descriptors(), objects(), named_sockets());
-    let (threads_before, mut pids) = (threads(), Vec::new());
+    let mut pids = Vec::new();
     for signal in [None, Some(Signal::SIGKILL), Some(Signal::SIGSTOP)] {
         let part = if signal.is_some() { "wait fault" } else { "shared 2 20 2" };
         run_watching(spec(3, part), |job| {
@@ -53,14 +69,9 @@ fn jobs_leave_no_descriptor_no_thread_no_process_and_no_object_behind() {
             }
         });
     }
+    wait_for_threads(threads_before);
     assert_eq!((descriptors(), objects(), named_sockets()), before);
     for pid in pids {
         assert_eq!(kill(pid, None), Err(nix::errno::Errno::ESRCH), "process {pid} is still there");
-    }
-    // Threads that were told to end may take a moment.
-    let start = std::time::Instant::now();
-    while threads() > threads_before {
-        assert!(start.elapsed() < std::time::Duration::from_secs(60), "{} threads", threads());
-        std::thread::yield_now();
     }
 }
