@@ -1,9 +1,9 @@
 //! `dsm-node litmus`: small tests of what the memory may show, on real processes, faults and datagrams.
 //!
-//! A test is a few threads of loads and stores ([`test`], read by [`parse`]); the oracle is membership in its list of allowed
+//! A test is a few threads of loads and stores ([`mod@test`], read by [`parse`]); the oracle is membership in its list of allowed
 //! final states. Each thread is a node of a real job, so that only the shared memory and never the processor's own store queue is
 //! between two threads. What makes a test bite is where its variables lie and who has a copy before ([`placement`]), and that threads
-//! touch their variables while others run already ([`plan`]). Work and results go past the shared memory, by RPC
+//! touch their variables while others run already ([`plan`]), and that messages to several nodes arrive in any order ([`run`]). Work and results go past the shared memory, by RPC
 //! ([`desk`]).
 
 mod desk;
@@ -34,14 +34,15 @@ use crate::random::fresh_seed;
 use desk::{DeskServer, Hall, Referee, Report, Script};
 pub use node::Node;
 use run::Run;
-use tally::{Summary, Tally};
+use tally::{Summary, Tally, Violation};
 use test::Test;
 
 /// The tests that come with the product.
 const SEQUENTIAL: &str = include_str!("../../../litmus/sequential.json");
 
-/// A job in which nothing happens for so long hangs.
-const HANG: Duration = Duration::from_secs(120);
+/// A job in which nothing happens for so long hangs. A planted bug may well make it hang, and one waits
+/// for it.
+const HANG: Duration = Duration::from_secs(if cfg!(feature = "planted") { 20 } else { 120 });
 
 /// The status when a test was violated, or could not be run.
 const FAILURE: i32 = 1;
@@ -51,8 +52,8 @@ const USAGE: i32 = 2;
 
 /// Check the memory with litmus tests on real processes
 ///
-/// Runs every test of FILE in every placement: variables on one page and on several, every home, every start state. A final state
-/// that the file does not allow is a violation: it is printed with its seed, and the status is 1.
+/// Runs every test of FILE in every placement: variables on one page and on several, every home, every start state; half of the runs
+/// over a network that delays each datagram by a time of its own. A final state that the file does not allow is a violation: it is printed with its seed, and the status is 1.
 #[derive(Args)]
 #[command(after_help = "Example: dsm-node litmus --iterations 200 --json litmus.json")]
 pub struct Litmus {
@@ -156,7 +157,8 @@ impl Litmus {
             text += &format!("\nVIOLATION of {name} in {violations} of {runs} runs, seed {seed}:\n");
             for kept in &tally.violations_kept {
                 let what = if kept.forbidden { "the forbidden state" } else { "not allowed" };
-                text += &format!("  run {}: {} ({what}); {}\n", kept.iteration, kept.words, kept.placement);
+                let Violation { iteration, words, placement, network, .. } = kept;
+                text += &format!("  run {iteration}: {words} ({what}); {placement}; {network}\n");
             }
             let file = self.file.as_ref().map_or(String::new(), |file| format!(" {}", file.display()));
             let iterations = self.iterations;
@@ -194,14 +196,15 @@ impl Referee for Shared {
 
 /// Runs one job, until its pages are used up or all is done.
 fn one_job(jobs: &Jobs, run: &Arc<Mutex<Run>>) -> Result<(), Stop> {
-    let nodes = lock(run).nodes();
+    let (nodes, impairments) = (lock(run).nodes(), lock(run).impairments());
     let hall = Arc::new(Hall::new(nodes, Shared(Arc::clone(run))));
     let failed = |error: rpc::StartError| Stop::Failed(format!("cannot serve the nodes: {error}"));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     // Every call waits for those of the other nodes, so each needs a thread.
     let server = Server::builder().bind(any).map_err(failed)?.pool(nodes).serve(DeskServer::shared(Arc::clone(&hall)));
     let server = server.start().map_err(failed)?;
-    let spec = jobs::own(nodes, &["litmus-node".to_string(), server.local_addr().to_string()])?;
+    let mut spec = jobs::own(nodes, &["litmus-node".to_string(), server.local_addr().to_string()])?;
+    spec.impairments = impairments;
     let (ended, hung) = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let hung = hall.watch(HANG);
