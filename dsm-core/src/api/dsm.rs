@@ -82,6 +82,8 @@ impl Dsm {
         lifeline: Option<File>,
     ) -> Result<Dsm, Error> {
         let engine = Engine::new(me, driver, region, roster).map_err(|why| Error::Placement(why.to_string()))?;
+        #[cfg(feature = "planted")]
+        let engine = engine.planted()?;
         let (shared, thread) = Shared::start(me, job.poll, engine, lifeline).map_err(Error::Thread)?;
         Ok(Dsm {
             shared,

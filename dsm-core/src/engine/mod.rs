@@ -11,6 +11,8 @@ mod fatal;
 mod holds;
 mod pages;
 mod peers;
+#[cfg(feature = "planted")]
+mod planted;
 mod stats;
 mod sync;
 mod thread;

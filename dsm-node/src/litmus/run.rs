@@ -1,5 +1,9 @@
 //! Goes through all tests, a batch of iterations at a time, and judges what came out.
 
+use std::time::Duration;
+
+use rpc::impair::Impairments;
+
 use super::desk::{Referee, Report, Script};
 use super::placement::{self, Placement};
 use super::plan::{FreshPages, Iteration, lay_out};
@@ -10,6 +14,29 @@ use crate::random::Random;
 /// Iterations that are handed out at a time.
 const BATCH: u64 = 50;
 
+/// The mean extra delay of a datagram in the second half of the iterations: about the round trip of a quick network. Each datagram has
+/// its own, so that what is sent to several nodes reaches them in any order.
+const DELAY: Duration = Duration::from_micros(150);
+
+/// What lies between the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// The loopback interface as it is.
+    Straight,
+    /// Every datagram is late, by a time of its own.
+    Delaying,
+}
+
+impl Network {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Network::Straight => "straight network",
+            Network::Delaying => "delaying network",
+        }
+    }
+}
+
 /// The tests, and how far they have come. Lives longer than a job: when the pages of one are used up, the next goes on.
 pub struct Run {
     tests: Vec<Test>,
@@ -19,6 +46,10 @@ pub struct Run {
     /// Nodes of each job: enough for the test with the most threads.
     nodes: usize,
     pages: FreshPages,
+    /// Of the job that runs, or of the next where none does.
+    network: Network,
+    /// The job that runs must end, because the next iterations want another network.
+    wants_other_job: bool,
     /// The test that runs, and its next iteration.
     test: usize,
     next: u64,
@@ -53,6 +84,8 @@ impl Run {
             seed,
             nodes,
             pages: FreshPages::new(nodes),
+            network: Network::Straight,
+            wants_other_job: false,
             test: 0,
             next: 0,
             batch: Vec::new(),
@@ -70,6 +103,14 @@ impl Run {
     /// Whether every iteration was handed out and judged.
     pub fn is_over(&self) -> bool {
         self.test >= self.tests.len() && self.batch.is_empty()
+    }
+
+    /// The faults of the network for the next job.
+    pub fn impairments(&self) -> Impairments {
+        match self.network {
+            Network::Straight => Impairments::default(),
+            Network::Delaying => Impairments { delay: DELAY, seed: self.seed, ..Impairments::default() },
+        }
     }
 
     /// Lets go of what was called after each batch.
@@ -98,7 +139,10 @@ impl Run {
     pub fn at(&self) -> String {
         let name = self.tests.get(self.test).map_or("", |test| test.name.as_str());
         match (self.batch.first(), self.batch.last()) {
-            (Some(first), Some(last)) => format!("in iterations {} to {} of test {name}", first.number, last.number),
+            (Some(first), Some(last)) => {
+                let network = self.network.words();
+                format!("in iterations {} to {} of test {name}, {network}", first.number, last.number)
+            }
             _ => "before the first iteration".to_string(),
         }
     }
@@ -106,10 +150,11 @@ impl Run {
     fn judge_batch(&mut self, reports: &[Report]) {
         let batch = std::mem::take(&mut self.batch);
         let (Some(test), Some(tally)) = (self.tests.get(self.test), self.tallies.get_mut(self.test)) else { return };
+        let network = self.network;
         let mut told = vec![0; reports.len()];
         for (place, iteration) in batch.iter().enumerate() {
             match final_state(test, reports, place, iteration, &mut told) {
-                Ok(state) => tally.add(test, state, |state| Violation::new(test, iteration, state)),
+                Ok(state) => tally.add(test, state, |state| Violation::new(test, iteration, network, state)),
                 Err(node) => {
                     self.nonsense = Some(node);
                     return;
@@ -117,19 +162,38 @@ impl Run {
             }
         }
         (self.on_batch)(tally, batch.len() as u64);
-        if self.next >= self.iterations {
-            (self.test, self.next) = (self.test + 1, 0);
+        self.advance();
+    }
+
+    /// The iterations on this network: the first half of each test's on the straight one, the second on the other.
+    fn range(&self) -> std::ops::Range<u64> {
+        let half = self.iterations.div_ceil(2);
+        match self.network {
+            Network::Straight => 0..half,
+            Network::Delaying => half..self.iterations,
         }
+    }
+
+    /// After a batch: goes on to the next test, or the next network.
+    fn advance(&mut self) {
+        if self.next < self.range().end {
+            return;
+        }
+        self.test += 1;
+        if self.test == self.tests.len() && self.network == Network::Straight && self.iterations > 1 {
+            (self.network, self.test, self.wants_other_job) = (Network::Delaying, 0, true);
+        }
+        self.next = self.range().start;
     }
 
     /// Scripts for the next batch, or none where all is done or this job's pages are used up.
     fn next_batch(&mut self) -> Option<Vec<Script>> {
         let (test, placements) = (self.tests.get(self.test)?, self.placements.get(self.test)?);
-        if !self.pages.has(BATCH * test.variables.len() as u64) {
+        if self.wants_other_job || !self.pages.has(BATCH * test.variables.len() as u64) {
             return None;
         }
         let mut scripts = vec![Script::default(); self.nodes];
-        let end = (self.next + BATCH).min(self.iterations);
+        let end = (self.next + BATCH).min(self.range().end);
         for number in self.next..end {
             // Of all tests, each iteration has choices of its own.
             let mut random = Random::of(self.seed ^ name_hash(&test.name), number);
@@ -158,6 +222,7 @@ impl Referee for Run {
         } else {
             // A new job: its pages are untouched. What an earlier one did not finish is done again.
             self.pages = FreshPages::new(self.nodes);
+            self.wants_other_job = false;
             self.round_trips.extend(measured);
         }
         if self.nonsense.is_some() { None } else { self.next_batch() }

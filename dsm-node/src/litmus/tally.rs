@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::placement::Placement;
 use super::plan::Iteration;
+use super::run::Network;
 use super::test::{State, Test, Value};
 
 /// Violations that are kept in full for each test; beyond these they are counted.
@@ -53,6 +54,8 @@ pub struct Violation {
     pub iteration: u64,
     /// Where its variables lay.
     pub placement: String,
+    /// What lay between the nodes.
+    pub network: &'static str,
     /// The value of each register and variable.
     pub state: BTreeMap<String, Value>,
     /// Whether it is the state that the test is about.
@@ -64,10 +67,11 @@ pub struct Violation {
 
 impl Violation {
     /// Of an iteration that ended so.
-    pub fn new(test: &Test, iteration: &Iteration, state: &State) -> Violation {
+    pub fn new(test: &Test, iteration: &Iteration, network: Network, state: &State) -> Violation {
         Violation {
             iteration: iteration.number,
             placement: iteration.placement.to_string(),
+            network: network.words(),
             state: named(test, state),
             forbidden: test.is_forbidden(state),
             words: test.words(state),
@@ -170,7 +174,7 @@ mod tests {
         let iteration = Iteration { number: 7, placement, teller: 0 };
         let mut tally = Tally::new(sb);
         for state in [[0, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1], [0, 1, 0, 1]] {
-            tally.add(sb, state.to_vec(), |state| Violation::new(sb, &iteration, state));
+            tally.add(sb, state.to_vec(), |state| Violation::new(sb, &iteration, Network::Straight, state));
         }
         assert_eq!((tally.runs, tally.seen, tally.allowed, tally.violations), (5, 2, 3, 2));
         assert!(!tally.has_seen_enough());
@@ -178,7 +182,7 @@ mod tests {
         assert!(forbidden.forbidden && !wild.forbidden);
         assert_eq!((forbidden.iteration, forbidden.words.as_str()), (7, "a=0 b=0 x=1 y=1"));
         assert!(tally.line().ends_with("VIOLATED"));
-        tally.add(sb, vec![1, 0, 1, 1], |state| Violation::new(sb, &iteration, state));
+        tally.add(sb, vec![1, 0, 1, 1], |state| Violation::new(sb, &iteration, Network::Straight, state));
         assert!(tally.has_seen_enough());
     }
 
