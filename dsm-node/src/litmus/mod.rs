@@ -2,9 +2,9 @@
 //!
 //! A test is a few threads of loads and stores ([`mod@test`], read by [`parse`]); the oracle is membership in its list of allowed
 //! final states. Each thread is a node of a real job, so that only the shared memory and never the processor's own store queue is
-//! between two threads. What makes a test bite is where its variables lie and who has a copy before ([`placement`]), and that threads
-//! touch their variables while others run already ([`plan`]), and that messages to several nodes arrive in any order ([`run`]). Work and results go past the shared memory, by RPC
-//! ([`desk`]).
+//! between two threads. What makes a test bite is where its variables lie and who has a copy before ([`placement`]), that threads
+//! touch their variables while others run already ([`plan`]), and that messages to several nodes arrive in any order ([`run`]).
+//! Work and results go past the shared memory, by RPC ([`desk`]).
 
 mod desk;
 #[cfg(test)]
@@ -196,7 +196,10 @@ impl Referee for Shared {
 
 /// Runs one job, until its pages are used up or all is done.
 fn one_job(jobs: &Jobs, run: &Arc<Mutex<Run>>) -> Result<(), Stop> {
-    let (nodes, impairments) = (lock(run).nodes(), lock(run).impairments());
+    let (nodes, impairments) = {
+        let run = lock(run);
+        (run.nodes(), run.impairments())
+    };
     let hall = Arc::new(Hall::new(nodes, Shared(Arc::clone(run))));
     let failed = |error: rpc::StartError| Stop::Failed(format!("cannot serve the nodes: {error}"));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
