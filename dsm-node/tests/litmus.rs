@@ -1,18 +1,17 @@
 //! `dsm-node litmus` on real processes.
 
+mod guarded;
 #[path = "../../dsm-core/tests/turn/mod.rs"]
 mod turn;
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use turn::one_at_a_time;
 
 fn litmus(args: &[&str]) -> Output {
     let _turn = one_at_a_time();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dsm-node"));
-    command.arg("litmus").args(args).stdin(Stdio::null());
-    command.output().unwrap()
+    guarded::dsm_node(&[&["litmus"], args].concat())
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -1,17 +1,16 @@
 //! `dsm-node soak` on real processes.
 
+mod guarded;
 #[path = "../../dsm-core/tests/turn/mod.rs"]
 mod turn;
 
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use turn::one_at_a_time;
 
 fn soak(args: &[&str]) -> Output {
     let _turn = one_at_a_time();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dsm-node"));
-    command.arg("soak").args(args).stdin(Stdio::null());
-    command.output().unwrap()
+    guarded::dsm_node(&[&["soak"], args].concat())
 }
 
 #[test]
