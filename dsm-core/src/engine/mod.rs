@@ -15,6 +15,8 @@ mod peers;
 mod planted;
 mod stats;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod waiters;
 

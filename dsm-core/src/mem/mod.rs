@@ -45,4 +45,4 @@ pub use region::{BASE_DEFAULT, Region};
 pub use states::Access;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,7 +19,7 @@ fn next_base() -> usize {
 }
 
 /// A region of so many pages; `None`, said on stderr, where the machine grants no userfaultfd.
-fn region(pages: u64) -> Option<Region> {
+pub(crate) fn region(pages: u64) -> Option<Region> {
     match Region::new(pages * PAGE_BYTES as u64, next_base()) {
         Err(RegionError::Open(error)) => {
             eprintln!("skipped: {error}");

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::network::{MS, Network, addr};
 use crate::impair::Impairments;
-use crate::transport::{Channel, TransportConfig};
+use crate::transport::{Channel, LostReason, TransportConfig};
 use crate::wire::{AckBlock, Echo, Flags, Fragment, Integrity, Kind, Prefix, SessionId, write_frame_header};
 
 /// A network of two with an open session, and the numbers by which node 0 knows it.
@@ -134,6 +134,46 @@ fn a_reset_that_does_not_name_the_session_is_ignored() {
         network.deliver(0, addr(1), &bytes);
     }
     assert_eq!(network.losses(0), []);
+}
+
+/// The next datagram of a node, and the same with more in it than it says, under a right checksum.
+fn next_and_lengthened(network: &mut Network, node: usize) -> [Vec<u8>; 2] {
+    let (mut bytes, now) = (Vec::new(), network.now);
+    network.nodes[node].transport.transmit(now, &mut bytes).unwrap();
+    let mut longer = Integrity::Crc32.open(&bytes).unwrap().to_vec();
+    longer.push(0);
+    Integrity::Crc32.seal(&mut longer);
+    [bytes, longer]
+}
+
+#[test]
+fn an_opening_and_a_refusal_with_more_in_them_than_they_say_are_dropped() {
+    let mut network = Network::perfect(2);
+    let (now, mut out) = (network.now, Vec::new());
+    let peer = network.nodes[0].transport.connect(now, addr(1)).unwrap();
+    network.nodes[0].transport.send(now, peer, Channel(2), &[b"x"]).unwrap();
+    let garbage = |network: &Network, node: usize| network.nodes[node].transport.counters().garbage_dropped;
+
+    let [hello, longer] = next_and_lengthened(&mut network, 0);
+    network.deliver(1, addr(0), &longer);
+    assert_eq!((garbage(&network, 1), network.nodes[1].transport.transmit(now, &mut out)), (1, None));
+    network.deliver(1, addr(0), &hello);
+
+    let [answer, longer] = next_and_lengthened(&mut network, 1);
+    network.deliver(0, addr(1), &longer);
+    assert_eq!((garbage(&network, 0), network.ups(0)), (1, 0));
+    network.deliver(0, addr(1), &answer);
+    assert_eq!(network.ups(0), 1);
+
+    let [data, _] = next_and_lengthened(&mut network, 0);
+    network.deliver(1, addr(0), &data);
+    let peer = network.nodes[1].transport.connect(now, addr(0)).unwrap();
+    network.nodes[1].transport.close(now, peer);
+    let [refusal, longer] = next_and_lengthened(&mut network, 1);
+    network.deliver(0, addr(1), &longer);
+    assert_eq!((garbage(&network, 0), network.losses(0).len()), (2, 0));
+    network.deliver(0, addr(1), &refusal);
+    assert_eq!(network.losses(0), [LostReason::Reset]);
 }
 
 #[test]
