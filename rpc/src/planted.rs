@@ -63,6 +63,29 @@ bugs! {
     SilenceTolerated,
 }
 
+#[cfg(feature = "planted")]
+impl Bug {
+    /// Whether a half of a session can have it: then the model of the halves must notice. The others are in what is around the
+    /// halves, and must be noticed in whole transports.
+    pub const fn is_of_a_half(self) -> bool {
+        match self {
+            Bug::DuplicateDelivered
+            | Bug::RefusedAcknowledged
+            | Bug::AcknowledgedTooFar
+            | Bug::FragmentBoundsUnchecked
+            | Bug::ReassembledAsArrived
+            | Bug::ReassemblyUnbounded
+            | Bug::LostForgotten
+            | Bug::TimerIgnored => true,
+            Bug::StaleSessionAccepted
+            | Bug::StaleEpochAccepted
+            | Bug::StaleResetObeyed
+            | Bug::DamageAccepted
+            | Bug::SilenceTolerated => false,
+        }
+    }
+}
+
 /// Which bug a transport, or a part of it, has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Planted {
