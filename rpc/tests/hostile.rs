@@ -241,7 +241,7 @@ fn no_more_sessions_than_the_limit_however_many_ask() {
 }
 
 #[test]
-fn messages_that_never_end_hold_no_more_than_the_limits() {
+fn messages_that_never_end_hold_no_more_than_the_limit_of_all_peers_together() {
     let config = TransportConfig {
         max_message: 1 << 20,
         max_reassembly_bytes_per_peer: 2 << 20,
@@ -263,6 +263,31 @@ fn messages_that_never_end_hold_no_more_than_the_limits() {
         assert!(siege.victim.reserved() <= config.max_reassembly_bytes);
     }
     assert!(siege.victim.reserved() > 0 && siege.victim.counters().overflow_dropped > 0);
+}
+
+#[test]
+fn messages_that_never_end_hold_no_more_than_the_limit_of_a_peer() {
+    let limit = 1 << 19;
+    let config = TransportConfig {
+        max_message: 1 << 18,
+        max_reassembly_bytes_per_peer: limit,
+        window_bytes: 2 << 20,
+        ..TransportConfig::default()
+    };
+    let mut siege = Siege::new(1, config);
+    let peer = siege.attackers[0].connect(siege.now, addr(0)).unwrap();
+    (0..3).for_each(|_| siege.exchange(10, true));
+    (0..8).for_each(|_| siege.attackers[0].send(siege.now, peer, Channel(3), &[&vec![1; 1 << 18]]).unwrap());
+    let (mut out, mut count) = (Vec::new(), 0);
+    while siege.attackers[0].transmit(siege.now, &mut out).is_some() {
+        count += 1;
+        // Every message lacks something.
+        if count % 100 != 0 {
+            siege.victim.receive(siege.now, addr(1), &out, &mut siege.events);
+        }
+        assert!(siege.victim.reserved() <= limit, "{}", siege.victim.reserved());
+    }
+    assert!(siege.victim.reserved() > 1 << 18 && siege.victim.counters().overflow_dropped > 0, "{count} datagrams");
 }
 
 #[test]

@@ -207,6 +207,12 @@ impl Driver {
         self.transport.close(self.now(), peer);
     }
 
+    /// See [`Transport::plant`].
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, bug: crate::planted::Bug) {
+        self.transport.plant(bug);
+    }
+
     /// See [`Transport::counters`].
     pub fn counters(&self) -> Counters {
         self.transport.counters()
