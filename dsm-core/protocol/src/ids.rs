@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 /// The largest number of nodes in a job: a [`NodeSet`] is one 64-bit word.
 pub const NODES_MAX: usize = 64;
 
@@ -138,7 +140,7 @@ pub struct LockId(pub u64);
 ///
 /// Holds one entry for every node that ever asked; most pages and locks are asked for by few.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LastSeen(Vec<(NodeId, RequestId)>);
+pub struct LastSeen(SmallVec<[(NodeId, RequestId); 2]>);
 
 impl LastSeen {
     /// Whether any request of `node` was recorded.

@@ -23,6 +23,7 @@ mod planted;
 #[cfg(feature = "planted")]
 pub mod planted;
 pub mod sequential;
+mod table;
 
 pub use homes::{Homes, Placement};
 pub use ids::{Epoch, LockId, NODES_MAX, NodeId, NodeSet, Page, RequestId};

@@ -55,6 +55,8 @@ bugs! {
     DuplicateInvalidationObeyed,
     /// Pages: the home serves a request as often as it arrives.
     DuplicateRequestServed,
+    /// Pages: an invalidation that overtakes the grant of a read is acknowledged at once.
+    PromiseForgotten,
     /// Pages: the bytes are taken before the program is kept from storing.
     BytesBeforeProtection,
     /// Pages: a page may be taken away as soon as it has come.

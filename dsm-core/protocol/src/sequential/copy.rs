@@ -1,6 +1,6 @@
 //! A node's own copy of a page: Invalid, Shared or Modified, and what is under way.
 
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 use super::{Effect, Pages};
 use crate::ids::{Epoch, NodeId, NodeSet, Page, RequestId};
@@ -8,22 +8,28 @@ use crate::message::{Access, Contents, PageMessage};
 use crate::planted::{Bug, Planted};
 
 /// A page at this node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Copy {
     /// Invalid, Shared or Modified.
-    access: Option<Access>,
+    pub(super) access: Option<Access>,
     /// The transaction that last changed `access`.
     epoch: Epoch,
+}
+
+/// What is under way with a page at this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Transit {
     pending: Option<Pending>,
-    /// The grant whose minimum hold time runs, and the recall or invalidation that waits for its end: never more than one, since
-    /// the home runs one transaction at a time and names each node once in it.
+    /// The grant whose minimum hold time runs.
     held: Option<Epoch>,
+    /// The recall or invalidation that waits for the grant before it, and for the end of its hold: never more than one, since the
+    /// home starts nothing that could follow it.
     deferred: Option<PageMessage>,
 }
 
-impl Copy {
-    pub(super) fn access(&self) -> Option<Access> {
-        self.access
+impl Transit {
+    fn is_over(&self) -> bool {
+        self.pending.is_none() && self.held.is_none() && self.deferred.is_none()
     }
 }
 
@@ -37,7 +43,7 @@ struct Pending {
     granted: Option<Granted>,
     /// Who said that its copy is gone, and in which transaction at last: this may come before the grant. One node's word says nothing
     /// of another's.
-    gone: BTreeMap<NodeId, Epoch>,
+    gone: SmallVec<[(NodeId, Epoch); 2]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,23 +51,50 @@ struct Granted {
     epoch: Epoch,
     access: Access,
     awaiting: NodeSet,
+    /// The home knows already that it takes effect.
+    settled: bool,
 }
 
 impl Pending {
     fn complete(&self, planted: Planted) -> Option<Granted> {
         let granted = self.granted?;
         let any_epoch = planted.has(Bug::StaleAcknowledgementCounts);
-        let is_gone = |node| self.gone.get(&node).is_some_and(|&epoch| epoch == granted.epoch || any_epoch);
+        let is_gone =
+            |node| self.gone.iter().any(|&(gone, epoch)| gone == node && (epoch == granted.epoch || any_epoch));
         let is_complete = granted.awaiting.iter().all(is_gone) || planted.has(Bug::InvalidationsNotAwaited);
         is_complete.then_some(granted)
+    }
+
+    /// `from` said that its copy is gone in this transaction, or in a later one.
+    fn hear(&mut self, from: NodeId, epoch: Epoch, planted: Planted) {
+        let place = self.gone.iter().position(|(node, _)| *node == from).unwrap_or_else(|| {
+            self.gone.push((from, Epoch::default()));
+            self.gone.len() - 1
+        });
+        let heard = &mut self.gone[place].1;
+        if *heard == epoch && planted.has(Bug::DuplicateAcknowledgementCounts) {
+            self.gone = NodeSet::from_bits(u64::MAX).iter().map(|node| (node, epoch)).collect();
+        } else {
+            *heard = epoch.max(*heard);
+        }
     }
 }
 
 impl Pages {
+    fn copy(&self, page: Page) -> Copy {
+        self.copies.get(page).copied().unwrap_or_default()
+    }
+
+    /// Whether this node has anything to do with `page`, or ever had.
+    fn knows(&self, page: Page) -> bool {
+        self.copy(page) != Copy::default() || self.transits.get(page).is_some()
+    }
+
     pub(super) fn copy_fault(&mut self, home: NodeId, page: Page, access: Access, out: &mut Vec<Effect>) {
-        let copy = self.copies.entry(page).or_default();
-        match (&mut copy.pending, copy.access) {
-            // The event is a repetition, or the kernel dropped the mapping: install what we have.
+        let allowed = self.copy(page).access;
+        let pending = self.transits.get_mut(page).and_then(|transit| transit.pending.as_mut());
+        match (pending, allowed) {
+            // The event is a repetition, or the page is here and not mapped: install what we have.
             (_, Some(allowed)) if allowed >= access && self.planted.has(Bug::RepeatedFaultIgnored) => {}
             (_, Some(allowed)) if allowed >= access => out.push(Effect::Map { page, access: allowed }),
             (Some(_), _) if self.planted.has(Bug::WriteWantedForgotten) => {}
@@ -70,30 +103,31 @@ impl Pages {
         }
     }
 
-    fn request(&mut self, home: NodeId, page: Page, access: Access, out: &mut Vec<Effect>) {
+    pub(super) fn request(&mut self, home: NodeId, page: Page, access: Access, out: &mut Vec<Effect>) {
         self.last_request = self.last_request.next();
         let request = self.last_request;
-        self.copies.entry(page).or_default().pending =
-            Some(Pending { request, access, write_wanted: false, granted: None, gone: BTreeMap::new() });
+        self.transits.entry(page).pending =
+            Some(Pending { request, access, write_wanted: false, granted: None, gone: SmallVec::new() });
         self.send(home, PageMessage::Request { page, request, access }, out);
     }
 
-    pub(super) fn copy_grant(&mut self, home: NodeId, message: PageMessage, out: &mut Vec<Effect>) {
+    pub(super) fn copy_grant(&mut self, home: NodeId, from: NodeId, message: PageMessage, out: &mut Vec<Effect>) {
         let PageMessage::Grant { page, epoch, request, access, contents, awaiting } = message else { return };
-        let Some(copy) = self.copies.get_mut(&page) else { return };
-        let Some(pending) = &mut copy.pending else { return };
+        let allowed = self.copy(page).access;
+        let Some(pending) = self.transits.get_mut(page).and_then(|transit| transit.pending.as_mut()) else { return };
         let is_answer = pending.request == request || self.planted.has(Bug::StaleGrantAccepted);
         if !is_answer || pending.access != access || pending.granted.is_some() {
             return;
         }
-        match (contents, copy.access) {
+        match (contents, allowed) {
             (Contents::Zero, None) => out.push(Effect::Zero { page }),
             (Contents::Bytes, None) => out.push(Effect::Fill { page }),
             (Contents::Keep, Some(_)) => {}
             // No home says this; obeying it would overwrite a live page or map an empty one.
             _ => return,
         }
-        pending.granted = Some(Granted { epoch, access, awaiting });
+        let settled = access == Access::Read && from == home;
+        pending.granted = Some(Granted { epoch, access, awaiting, settled });
         self.copy_complete(home, page, out);
     }
 
@@ -105,47 +139,54 @@ impl Pages {
         epoch: Epoch,
         out: &mut Vec<Effect>,
     ) {
-        let Some(copy) = self.copies.get_mut(&page) else { return };
-        let Some(pending) = &mut copy.pending else { return };
+        let copy = self.copy(page);
+        let Some(pending) = self.transits.get_mut(page).and_then(|transit| transit.pending.as_mut()) else { return };
         if epoch <= copy.epoch && !self.planted.has(Bug::StaleAcknowledgementCounts) {
             return;
         }
-        let heard = pending.gone.entry(from).or_default();
-        if *heard == epoch && self.planted.has(Bug::DuplicateAcknowledgementCounts) {
-            pending.gone = NodeSet::from_bits(u64::MAX).iter().map(|node| (node, epoch)).collect();
-        } else {
-            *heard = epoch.max(*heard);
-        }
+        pending.hear(from, epoch, self.planted);
         self.copy_complete(home, page, out);
     }
 
     fn copy_complete(&mut self, home: NodeId, page: Page, out: &mut Vec<Effect>) {
-        let Some(copy) = self.copies.get_mut(&page) else { return };
-        let complete = copy.pending.as_ref().and_then(|pending| pending.complete(self.planted));
-        let Some(Granted { epoch, access, .. }) = complete else { return };
-        let write_wanted = copy.pending.take().is_some_and(|pending| pending.write_wanted);
+        let Some(transit) = self.transits.get_mut(page) else { return };
+        let complete = transit.pending.as_ref().and_then(|pending| pending.complete(self.planted));
+        let Some(Granted { epoch, access, settled, .. }) = complete else { return };
+        let write_wanted = transit.pending.take().is_some_and(|pending| pending.write_wanted);
+        transit.held = (!self.planted.has(Bug::NoHold)).then_some(epoch);
+        let copy = self.copies.entry(page);
         let before = copy.access.replace(access);
         copy.epoch = epoch;
-        copy.held = (!self.planted.has(Bug::NoHold)).then_some(epoch);
         out.push(match (before, access) {
             (Some(Access::Read), Access::Write) => Effect::Upgrade { page },
             _ => Effect::Map { page, access },
         });
         out.push(Effect::Hold { page, epoch });
-        self.send(home, PageMessage::Done { page, epoch }, out);
+        if !settled {
+            self.send(home, PageMessage::Done { page, epoch }, out);
+        }
         if write_wanted {
             self.request(home, page, Access::Write, out);
+        }
+        self.forget(page);
+    }
+
+    /// Forgets what was under way, once it is over.
+    fn forget(&mut self, page: Page) {
+        if self.transits.get(page).is_some_and(Transit::is_over) {
+            self.transits.remove(page);
         }
     }
 
     pub(super) fn copy_hold_expired(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
-        let Some(copy) = self.copies.get_mut(&page) else { return };
-        if copy.held != Some(epoch) {
+        let Some(transit) = self.transits.get_mut(page) else { return };
+        if transit.held != Some(epoch) {
             return;
         }
-        copy.held = None;
-        let deferred = copy.deferred.take();
+        transit.held = None;
+        let deferred = transit.deferred.take();
         self.deferred -= usize::from(deferred.is_some());
+        self.forget(page);
         match deferred {
             _ if self.planted.has(Bug::DeferredForgotten) => {}
             Some(message @ PageMessage::Forward { .. }) => self.copy_forward(message, out),
@@ -154,53 +195,76 @@ impl Pages {
         }
     }
 
+    /// Puts off `message` until what is under way has taken effect and its hold is over.
+    fn defer(&mut self, message: PageMessage) {
+        let transit = self.transits.entry(message.page());
+        self.deferred += usize::from(transit.deferred.replace(message).is_none());
+    }
+
+    fn is_held(&self, page: Page) -> bool {
+        self.transits.get(page).is_some_and(|transit| transit.held.is_some())
+    }
+
     pub(super) fn copy_forward(&mut self, message: PageMessage, out: &mut Vec<Effect>) {
         let PageMessage::Forward { page, epoch, requester, request, access, awaiting } = message else { return };
-        let Some(copy) = self.copies.get_mut(&page) else { return };
+        let copy = self.copy(page);
         let Some(allowed) = copy.access else { return };
         // No home sends the requester to itself; the grant would say that bytes come which nobody sent.
         let is_old = epoch <= copy.epoch && !self.planted.has(Bug::DuplicateRecallObeyed);
         if is_old || requester == self.me {
             return;
         }
-        if copy.held.is_some() {
-            self.deferred += usize::from(copy.deferred.replace(message).is_none());
-            return;
+        if self.is_held(page) {
+            return self.defer(message);
         }
-        copy.epoch = epoch;
         let start = out.len();
-        match access {
+        let left = match access {
             Access::Read => {
-                copy.access = Some(Access::Read);
                 if allowed == Access::Write {
                     out.push(Effect::Protect { page });
                 }
+                Some(Access::Read)
             }
             Access::Write => {
-                copy.access = None;
                 out.push(Effect::Discard { page });
+                None
             }
-        }
+        };
+        *self.copies.entry(page) = Copy { access: left, epoch };
         let grant = PageMessage::Grant { page, epoch, request, access, contents: Contents::Bytes, awaiting };
         self.send(requester, grant, out);
         if self.planted.has(Bug::BytesBeforeProtection) {
             out[start..].reverse();
         }
+        if access == Access::Read && self.homes.home(page) == Some(self.me) {
+            self.directory_settled(page, epoch, out);
+        }
     }
 
     pub(super) fn copy_invalidate(&mut self, message: PageMessage, out: &mut Vec<Effect>) {
         let PageMessage::Invalidate { page, epoch, requester } = message else { return };
-        let Some(copy) = self.copies.get_mut(&page) else { return };
+        if !self.knows(page) {
+            return;
+        }
+        let copy = self.copy(page);
         if epoch > copy.epoch || self.planted.has(Bug::DuplicateInvalidationObeyed) {
-            if copy.held.is_some() {
-                self.deferred += usize::from(copy.deferred.replace(message).is_none());
-                return;
+            if self.is_held(page) || self.is_promised(page) {
+                return self.defer(message);
             }
-            copy.epoch = epoch;
-            if copy.access.take().is_some() {
+            *self.copies.entry(page) = Copy { access: None, epoch };
+            if copy.access.is_some() {
                 out.push(Effect::Discard { page });
             }
         }
         self.send(requester, PageMessage::Invalidated { page, epoch }, out);
+    }
+
+    /// Whether a new invalidation of `page` has overtaken a grant: the home counts this node among the readers, so it has answered the
+    /// read that is pending here.
+    fn is_promised(&self, page: Page) -> bool {
+        let pending = self.transits.get(page).and_then(|transit| transit.pending.as_ref());
+        self.copy(page).access.is_none()
+            && pending.is_some_and(|pending| pending.access == Access::Read)
+            && !self.planted.has(Bug::PromiseForgotten)
     }
 }

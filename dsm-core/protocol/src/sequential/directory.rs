@@ -12,13 +12,25 @@ use crate::planted::Bug;
 pub(super) struct Entry {
     /// The last writer. `None`: nobody ever wrote the page, and it is all zero.
     owner: Option<NodeId>,
-    /// Who has a copy, the owner among them.
+    /// Who has a copy, the owner among them, or is promised one: a read that the home itself answered counts at once.
     copies: NodeSet,
     /// The transaction that ran last, or runs.
     epoch: Epoch,
-    busy: Option<Wanted>,
-    waiting: VecDeque<Wanted>,
     seen: LastSeen,
+}
+
+/// The transaction that runs on a page, and the requests that wait for its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Busy {
+    running: Option<Wanted>,
+    waiting: VecDeque<Wanted>,
+}
+
+impl Busy {
+    /// Who has a copy and waits for more.
+    fn waiting_among(&self, copies: NodeSet) -> NodeSet {
+        self.waiting.iter().map(|wanted| wanted.requester).filter(|&node| copies.contains(node)).collect()
+    }
 }
 
 /// What a page's home believes, for those who check it.
@@ -26,7 +38,7 @@ pub(super) struct Entry {
 pub struct Belief {
     /// The last writer whose transaction has ended.
     pub owner: Option<NodeId>,
-    /// Who has a copy, but for what the running transaction changes.
+    /// Who has a copy or is promised one, but for what the running transaction changes.
     pub copies: NodeSet,
     /// Whose transaction runs, and for what.
     pub busy: Option<(NodeId, Access)>,
@@ -40,18 +52,12 @@ struct Wanted {
     access: Access,
 }
 
-impl Entry {
-    /// Who has a copy and waits for more.
-    fn copies_of_waiting(&self) -> NodeSet {
-        self.waiting.iter().map(|wanted| wanted.requester).filter(|&node| self.copies.contains(node)).collect()
-    }
-}
-
 impl Pages {
     /// What this node believes as the home of `page`; `None` while nobody has asked it for the page.
     pub fn belief(&self, page: Page) -> Option<Belief> {
-        let Entry { owner, copies, busy, .. } = self.directory.get(&page)?;
-        Some(Belief { owner: *owner, copies: *copies, busy: busy.map(|wanted| (wanted.requester, wanted.access)) })
+        let Entry { owner, copies, .. } = self.directory.get(page).filter(|entry| **entry != Entry::default())?;
+        let running = self.busy.get(page).and_then(|busy| busy.running);
+        Some(Belief { owner: *owner, copies: *copies, busy: running.map(|wanted| (wanted.requester, wanted.access)) })
     }
 
     pub(super) fn directory_request(
@@ -62,31 +68,35 @@ impl Pages {
         access: Access,
         out: &mut Vec<Effect>,
     ) {
-        let entry = self.directory.entry(page).or_default();
+        let busy = self.busy.get(page);
         // A node asks again only when its last request was granted: one may run, and one wait for its `Done` to arrive.
-        let is_again = entry.waiting.iter().any(|wanted| wanted.requester == from) || !entry.seen.record(from, request);
+        let waits = busy.is_some_and(|busy| busy.waiting.iter().any(|wanted| wanted.requester == from));
+        let is_again = waits || !self.directory.entry(page).seen.record(from, request);
         if is_again && !self.planted.has(Bug::DuplicateRequestServed) {
             return;
         }
-        entry.waiting.push_back(Wanted { requester: from, request, access });
+        let wanted = Wanted { requester: from, request, access };
+        let busy = self.busy.entry(page);
+        busy.waiting.push_back(wanted);
         self.directory_next(page, out);
     }
 
     pub(super) fn directory_done(&mut self, from: NodeId, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
-        let Some(entry) = self.directory.get_mut(&page) else { return };
-        let Some(Wanted { requester, access, .. }) = entry.busy else { return };
+        let Some(busy) = self.busy.get_mut(page) else { return };
+        let Some(Wanted { requester, access, .. }) = busy.running else { return };
+        let entry = self.directory.entry(page);
         let is_present = entry.epoch == epoch && requester == from;
         if !is_present && !self.planted.has(Bug::StaleDoneAccepted) {
             return;
         }
-        entry.busy = None;
+        busy.running = None;
         match access {
             Access::Read if self.planted.has(Bug::ReaderNotRecorded) => {}
             Access::Read => entry.copies = entry.copies.with(requester),
             Access::Write if self.planted.has(Bug::WriterNotRecorded) => entry.copies = NodeSet::of(requester),
             Access::Write if self.planted.has(Bug::ContentsDecidedAtRequest) => {
                 entry.owner = Some(requester);
-                entry.copies = entry.copies_of_waiting().with(requester);
+                entry.copies = busy.waiting_among(entry.copies).with(requester);
             }
             Access::Write => {
                 entry.owner = Some(requester);
@@ -96,16 +106,26 @@ impl Pages {
         self.directory_next(page, out);
     }
 
+    /// The home itself has answered the read that runs: its reader has a copy from now on, and nobody needs to wait until the
+    /// answer has arrived. An invalidation that overtakes it waits for it at the reader.
+    pub(super) fn directory_settled(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
+        let running = self.busy.get(page).and_then(|busy| busy.running);
+        if let Some(Wanted { requester, access: Access::Read, .. }) = running {
+            self.directory_done(requester, page, epoch, out);
+        }
+    }
+
     /// Starts the next transaction on `page`, where none runs and one waits.
     fn directory_next(&mut self, page: Page, out: &mut Vec<Effect>) {
         let me = self.me;
-        let Some(entry) = self.directory.get_mut(&page) else { return };
-        if entry.busy.is_some() {
+        let Some(busy) = self.busy.get_mut(page) else { return };
+        if busy.running.is_some() {
             return;
         }
-        let Some(wanted) = entry.waiting.pop_front() else { return };
+        let Some(wanted) = busy.waiting.pop_front() else { return self.busy.remove(page) };
         let Wanted { requester, request, access } = wanted;
-        entry.busy = Some(wanted);
+        busy.running = Some(wanted);
+        let entry = self.directory.entry(page);
         entry.epoch = entry.epoch.next();
         let (epoch, copies, owner) = (entry.epoch, entry.copies, entry.owner);
 
@@ -131,6 +151,8 @@ impl Pages {
         self.send(source.unwrap_or(requester), answer, out);
         if self.planted.has(Bug::EntryFreedEarly) {
             self.directory_done(requester, page, epoch, out);
+        } else if source.is_none() {
+            self.directory_settled(page, epoch, out);
         }
     }
 }

@@ -9,7 +9,8 @@
 //!    copy, or the owner's. A copy holder is told by [`PageMessage::Forward`], and answers the requester directly. For a write
 //!    the home sends [`PageMessage::Invalidate`] to every other copy; each tells the requester by [`PageMessage::Invalidated`].
 //! 3. The requester installs the page when it has [`PageMessage::Grant`] and has heard from all whom the grant names.
-//! 4. It sends [`PageMessage::Done`] to the home, for which nobody waits but the next transaction.
+//! 4. It sends [`PageMessage::Done`] to the home, for which nobody waits but the next transaction. After a read that the home
+//!    itself answered there is no need: the home counts the reader among the copies at once.
 //!
 //! A node that is its own home sends itself nothing over the network: such messages are handled at once, in order.
 //!
@@ -17,7 +18,7 @@
 //!
 //! | race | rule |
 //! | --- | --- |
-//! | an invalidation or recall overtakes the grant | the home stays busy until `Done` |
+//! | an invalidation or recall overtakes the grant | the home stays busy until `Done`; the reader that the home answered itself lets an invalidation wait for the grant |
 //! | a grant before all invalidations are acknowledged | the grant names whom to wait for, as a set, so that duplicates do not count twice |
 //! | an upgrade while another writer was first | contents are decided from the copyset as it is when the transaction starts |
 //! | a stale grant after an invalidation | a grant answers one request id, once |
@@ -32,15 +33,16 @@ mod directory;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::homes::{Homes, Placement};
 use crate::ids::{Epoch, NodeId, Page, RequestId};
 use crate::message::{Access, PageMessage};
 use crate::planted::Planted;
-use copy::Copy;
+use crate::table::{Few, PageTable};
+use copy::{Copy, Transit};
 pub use directory::Belief;
-use directory::Entry;
+use directory::{Busy, Entry};
 
 /// What the owner of [`Pages`] must do, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,9 +107,11 @@ pub struct Pages {
     me: NodeId,
     homes: Homes,
     last_request: RequestId,
-    copies: BTreeMap<Page, Copy>,
-    directory: BTreeMap<Page, Entry>,
-    /// How many copies have something deferred.
+    copies: PageTable<Copy>,
+    transits: Few<Transit>,
+    directory: PageTable<Entry>,
+    busy: Few<Busy>,
+    /// How many transits have something deferred.
     deferred: usize,
     /// Messages from this node to itself, handled before the event that made them returns.
     to_self: VecDeque<PageMessage>,
@@ -121,8 +125,10 @@ impl Pages {
             me,
             homes: Homes::new(nodes),
             last_request: RequestId(0),
-            copies: BTreeMap::new(),
-            directory: BTreeMap::new(),
+            copies: PageTable::default(),
+            transits: Few::default(),
+            directory: PageTable::default(),
+            busy: Few::default(),
             deferred: 0,
             to_self: VecDeque::new(),
             planted: Planted::default(),
@@ -141,7 +147,7 @@ impl Pages {
 
     /// What this node may do with `page` now.
     pub fn access(&self, page: Page) -> Option<Access> {
-        self.copies.get(&page).and_then(Copy::access)
+        self.copies.get(page)?.access
     }
 
     /// A thread of this node needs `access` to `page`. A [`Effect::Map`] or [`Effect::Upgrade`] follows, now or later. Repeating it
@@ -193,7 +199,7 @@ impl Pages {
             | PageMessage::Done { .. }
             | PageMessage::Forward { .. }
             | PageMessage::Invalidate { .. } => {}
-            PageMessage::Grant { .. } => self.copy_grant(home, message, out),
+            PageMessage::Grant { .. } => self.copy_grant(home, from, message, out),
             PageMessage::Invalidated { page, epoch } => self.copy_invalidated(home, from, page, epoch, out),
         }
     }

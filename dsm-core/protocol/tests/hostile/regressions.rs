@@ -74,7 +74,7 @@ fn a_page_is_never_handed_to_the_node_that_has_it() {
 #[test]
 fn a_node_that_asks_again_and_again_for_a_page_waits_once() {
     let mut home = pages(1);
-    let request = |number| PageMessage::Request { page: PAGE, request: RequestId(number), access: Access::Read };
+    let request = |number| PageMessage::Request { page: PAGE, request: RequestId(number), access: Access::Write };
     for number in 1..10_000 {
         received(&mut home, 2, request(number));
     }

@@ -23,6 +23,8 @@ pub enum Event {
     ForwardDeferred,
     /// An invalidation came while the page was held.
     InvalidationDeferred,
+    /// An invalidation came before the grant that it follows.
+    InvalidationIsEarly,
     /// A request came while another one's transaction ran.
     Queued,
 }

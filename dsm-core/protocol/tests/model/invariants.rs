@@ -30,6 +30,9 @@ pub fn of_pages() -> Vec<Property<Cluster>> {
         Property::sometimes("a hold defers an invalidation", |_, state: &State| {
             state.events.has(Event::InvalidationDeferred)
         }),
+        Property::sometimes("an invalidation overtakes a grant", |_, state: &State| {
+            state.events.has(Event::InvalidationIsEarly)
+        }),
         Property::sometimes("a request waits at the home", |_, state: &State| state.events.has(Event::Queued)),
         Property::sometimes("all nodes read", |cluster: &Cluster, state: &State| {
             cluster.nodes().all(|node| state.view(node, Page(0)).mapped == Some(Access::Read) && state.truth[0] > 0)
@@ -58,7 +61,8 @@ fn is_fresh(_: &Cluster, state: &State) -> bool {
         .all(|(place, view)| view.mapped.is_none() || view.frame == state.truth[place % pages])
 }
 
-/// Between transactions the directory says exactly who has the page; during one, only the requester may have it besides.
+/// Between transactions the directory says exactly who has the page or is about to get it for a read; during one, only the requester
+/// may have it besides.
 fn home_is_right(cluster: &Cluster, state: &State) -> bool {
     cluster.pages().zip(&cluster.homes).all(|(page, &home)| {
         let holders = mapped(cluster, state, page);
@@ -68,7 +72,12 @@ fn home_is_right(cluster: &Cluster, state: &State) -> bool {
         let is_untouched =
             owner.is_some() || matches!(busy, Some((_, Access::Write))) || state.truth[page.0 as usize] == 0;
         let is_known = match busy {
-            None => holders == copies && owner.is_none_or(|owner| holders.contains(owner)),
+            None => {
+                let is_promised = |node: NodeId| state.view(node, page).waiting.is_some();
+                holders.minus(copies).is_empty()
+                    && copies.minus(holders).iter().all(is_promised)
+                    && owner.is_none_or(|owner| holders.contains(owner))
+            }
             Some((requester, _)) => holders.without(requester).minus(copies).is_empty(),
         };
         is_known && is_untouched && writer.is_none_or(may_write)

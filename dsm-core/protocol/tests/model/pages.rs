@@ -216,6 +216,9 @@ impl State {
             }
             PageMessage::Invalidated { .. } if out.is_empty() => next.events.add(Event::GoneIsEarly),
             PageMessage::Forward { .. } if has_deferred => next.events.add(Event::ForwardDeferred),
+            PageMessage::Invalidate { page, .. } if has_deferred && self.view(*to, *page).mapped.is_none() => {
+                next.events.add(Event::InvalidationIsEarly)
+            }
             PageMessage::Invalidate { .. } if has_deferred => next.events.add(Event::InvalidationDeferred),
             PageMessage::Request { .. } if out.is_empty() => next.events.add(Event::Queued),
             _ => {}

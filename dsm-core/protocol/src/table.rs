@@ -1,0 +1,132 @@
+//! Where the machines keep what they know of pages: a small record for each page, and more for the few that something is under
+//! way with.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
+
+use crate::ids::Page;
+
+/// Pages in a chunk: a program that touches a page touches its neighbours, and one look-up in a small tree finds them all.
+const CHUNK: u64 = 32;
+
+/// A small record for every page; one that was never touched reads as the default.
+#[derive(Clone, Debug)]
+pub(crate) struct PageTable<T> {
+    chunks: BTreeMap<u64, Box<[T; CHUNK as usize]>>,
+}
+
+impl<T> Default for PageTable<T> {
+    fn default() -> Self {
+        PageTable { chunks: BTreeMap::new() }
+    }
+}
+
+impl<T: Default + PartialEq> PageTable<T> {
+    /// The record of `page`, if one of its chunk was ever asked for.
+    pub(crate) fn get(&self, page: Page) -> Option<&T> {
+        self.chunks.get(&(page.0 / CHUNK))?.get((page.0 % CHUNK) as usize)
+    }
+
+    /// The record of `page`.
+    pub(crate) fn entry(&mut self, page: Page) -> &mut T {
+        let chunk =
+            self.chunks.entry(page.0 / CHUNK).or_insert_with(|| Box::new(std::array::from_fn(|_| T::default())));
+        &mut chunk[(page.0 % CHUNK) as usize]
+    }
+
+    /// The records that say something.
+    fn used(&self) -> impl Iterator<Item = (u64, &T)> {
+        let all = self.chunks.iter().flat_map(|(chunk, records)| (chunk * CHUNK..).zip(records.iter()));
+        all.filter(|(_, record)| **record != T::default())
+    }
+}
+
+/// Equal when they read the same.
+impl<T: Default + PartialEq> PartialEq for PageTable<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.used().eq(other.used())
+    }
+}
+
+impl<T: Default + Eq> Eq for PageTable<T> {}
+
+impl<T: Default + PartialEq + Hash> Hash for PageTable<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.used().for_each(|record| record.hash(state));
+    }
+}
+
+/// Records of a few pages, in order of their numbers. Streams of pages come at one end and go at the other, and nothing is allocated
+/// when the number of records does not grow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Few<T> {
+    records: VecDeque<(Page, T)>,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Few { records: VecDeque::new() }
+    }
+}
+
+impl<T: Default> Few<T> {
+    fn place(&self, page: Page) -> Result<usize, usize> {
+        match self.records.back() {
+            None => Err(0),
+            Some((last, _)) if *last < page => Err(self.records.len()),
+            _ => self.records.binary_search_by_key(&page, |(page, _)| *page),
+        }
+    }
+
+    pub(crate) fn get(&self, page: Page) -> Option<&T> {
+        self.records.get(self.place(page).ok()?).map(|(_, record)| record)
+    }
+
+    pub(crate) fn get_mut(&mut self, page: Page) -> Option<&mut T> {
+        let place = self.place(page).ok()?;
+        self.records.get_mut(place).map(|(_, record)| record)
+    }
+
+    /// The record of `page`, the default where there was none.
+    pub(crate) fn entry(&mut self, page: Page) -> &mut T {
+        let place = self.place(page).unwrap_or_else(|place| {
+            self.records.insert(place, (page, T::default()));
+            place
+        });
+        &mut self.records[place].1
+    }
+
+    pub(crate) fn remove(&mut self, page: Page) {
+        if let Ok(place) = self.place(page) {
+            self.records.remove(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_what_was_written_to_it_and_not_what_was_looked_at() {
+        let (mut one, mut other) = (PageTable::<u64>::default(), PageTable::default());
+        *one.entry(Page(77)) = 5;
+        assert_eq!((one.get(Page(77)), one.get(Page(78)), one.get(Page(1 << 40))), (Some(&5), Some(&0), None));
+        other.entry(Page(3));
+        assert_ne!(one, other);
+        *other.entry(Page(77)) = 5;
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_few_records_are_found_in_whatever_order_they_came() {
+        let mut few = Few::<u64>::default();
+        for page in [5, 9, 1, 7, 3] {
+            *few.entry(Page(page)) = 10 * page;
+        }
+        assert_eq!(few.records.iter().map(|(page, _)| page.0).collect::<Vec<_>>(), [1, 3, 5, 7, 9]);
+        few.remove(Page(5));
+        few.remove(Page(6));
+        assert_eq!((few.get(Page(5)), few.get(Page(7)), few.get(Page(11))), (None, Some(&70), None));
+    }
+}
