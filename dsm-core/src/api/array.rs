@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use protocol::message::AtomicOperation;
 
 use super::Dsm;
-use crate::engine::Signal;
 use crate::mem::Element;
 
 /// An array in shared memory: the same elements at the same address on every node.
@@ -129,8 +128,10 @@ impl SharedArray<'_, u64> {
 impl Dsm {
     /// Performs `operation` on the aligned and allocated word at `offset` bytes into the region.
     pub(super) fn atomic(&self, offset: u64, operation: AtomicOperation) -> u64 {
-        let signal = Signal::new();
-        self.shared.enter(|engine| engine.atomic(offset, operation, signal.clone()));
-        self.shared.wait(&signal)
+        let performed = self.shared.perform(
+            |stats| &mut stats.atomic_wait,
+            |engine, signal| engine.atomic(offset, operation, signal.clone()).map(|()| true),
+        );
+        performed.unwrap_or_default()
     }
 }

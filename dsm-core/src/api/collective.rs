@@ -1,11 +1,9 @@
 //! Calls that every node makes: barrier and allocation.
 
-use std::time::Instant;
-
 use protocol::NodeId;
 
 use super::{Dsm, SharedArray};
-use crate::engine::{Purpose, Signal};
+use crate::engine::Purpose;
 use crate::error::Error;
 use crate::mem::{Element, PAGE_BYTES};
 
@@ -92,16 +90,10 @@ impl Dsm {
     }
 
     pub(super) fn arrive(&self, purpose: Purpose) -> Result<(), Error> {
-        let (start, signal) = (Instant::now(), Signal::new());
-        if !self.shared.enter(|engine| engine.enter_barrier(purpose, signal.clone())) {
-            return Err(Error::CollectiveInUse);
-        }
-        self.shared.wait(&signal);
-        self.shared.enter(|engine| {
-            engine.account(|stats| &mut stats.barrier_wait, start.elapsed());
-            Ok(())
-        });
-        Ok(())
+        let arrived = self
+            .shared
+            .perform(|stats| &mut stats.barrier_wait, |engine, signal| engine.enter_barrier(purpose, signal.clone()));
+        arrived.map(drop).ok_or(Error::CollectiveInUse)
     }
 }
 

@@ -1,11 +1,8 @@
 //! Locks across nodes.
 
-use std::time::Instant;
-
 use protocol::LockId;
 
 use super::Dsm;
-use crate::engine::Signal;
 use crate::error::Error;
 
 /// A held lock; dropping it releases the lock.
@@ -35,13 +32,10 @@ impl Dsm {
 
     /// Takes lock `id` without a guard.
     pub(super) fn acquire_lock(&self, id: u64) {
-        let (start, signal) = (Instant::now(), Signal::new());
-        self.shared.enter(|engine| engine.acquire(LockId(id), signal.clone()));
-        self.shared.wait(&signal);
-        self.shared.enter(|engine| {
-            engine.account(|stats| &mut stats.lock_wait, start.elapsed());
-            Ok(())
-        });
+        self.shared.perform(
+            |stats| &mut stats.lock_wait,
+            |engine, signal| engine.acquire(LockId(id), signal.clone()).map(|()| true),
+        );
     }
 
     /// Releases lock `id`, which a thread of this node holds.

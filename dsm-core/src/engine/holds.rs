@@ -50,7 +50,7 @@ struct LastFault {
 impl Holds {
     /// How long the page of `fault` is to be held for the thread that waits for it. `word` is what stands at its address in the page's
     /// frame, as it was left here.
-    pub(crate) fn deserved(&mut self, fault: &Fault, word: Option<u64>, now: Time) -> Duration {
+    pub(crate) fn deserved(&mut self, fault: &Fault, word: impl FnOnce() -> Option<u64>, now: Time) -> Duration {
         let Some(thread) = fault.thread else { return LONGEST_TO_LOAD };
         let longest = if fault.write { LONGEST_TO_STORE } else { LONGEST_TO_LOAD };
         let hold = match self.threads.get(&thread) {
@@ -93,9 +93,9 @@ impl Holds {
 }
 
 impl LastFault {
-    fn is_repeated_by(&self, fault: &Fault, word: Option<u64>, now: Time) -> bool {
+    fn is_repeated_by(&self, fault: &Fault, word: impl FnOnce() -> Option<u64>, now: Time) -> bool {
         let same = self.address == fault.address && self.write == fault.write && now - self.at < SOON;
-        same && self.found.is_some() && self.found == word
+        same && self.found.is_some() && self.found == word()
     }
 }
 
@@ -114,16 +114,16 @@ mod tests {
     /// A thread that faults, finds 5 in the word, and faults again when the word is `later`.
     fn twice(first: Fault, again: Fault, later: u64, at: Time) -> Duration {
         let mut holds = Holds::default();
-        holds.deserved(&first, Some(1), Time(0));
+        holds.deserved(&first, || Some(1), Time(0));
         holds.installed(first.thread, Some(5));
-        holds.deserved(&again, Some(later), at)
+        holds.deserved(&again, || Some(later), at)
     }
 
     #[test]
     fn a_thread_that_gets_nowhere_is_given_more_and_more_time() {
         let mut holds = Holds::default();
         let mut one = |at| {
-            let hold = holds.deserved(&fault(8, true), Some(5), Time(at));
+            let hold = holds.deserved(&fault(8, true), || Some(5), Time(at));
             holds.installed(Some(7), Some(5));
             hold
         };
@@ -146,7 +146,7 @@ mod tests {
     fn waiting_for_a_word_to_change_never_holds_it_for_long() {
         let mut holds = Holds::default();
         for at in 0..50 {
-            assert!(holds.deserved(&fault(8, false), Some(5), Time(at)) <= LONGEST_TO_LOAD);
+            assert!(holds.deserved(&fault(8, false), || Some(5), Time(at)) <= LONGEST_TO_LOAD);
             holds.installed(Some(7), Some(5));
         }
     }

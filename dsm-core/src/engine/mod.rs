@@ -13,12 +13,14 @@ mod pages;
 mod peers;
 #[cfg(feature = "planted")]
 mod planted;
+mod polling;
 mod stats;
 mod sync;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod waiters;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,7 @@ use atomics::Atomics;
 use holds::Holds;
 use peers::Peers;
 use waiters::Waiters;
+use watch::Ready;
 
 use fatal::Lost;
 pub(crate) use fatal::{Fatal, Purpose};
@@ -127,7 +130,11 @@ impl Engine {
             stats: Stats::default(),
             leaving: false,
         };
-        for (node, addr) in engine.peers.others(me) {
+        let others = engine.peers.others(me);
+        if let [(_, addr)] = others[..] {
+            engine.driver.dedicate(addr)?;
+        }
+        for (node, addr) in others {
             let peer = engine.driver.connect(addr).map_err(|error| Fatal::Send { node, error })?;
             engine.peers.bind(node, peer);
         }
@@ -135,18 +142,22 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Does everything that can be done now, without waiting. Says whether there was anything.
-    pub(crate) fn turn(&mut self) -> Result<bool, Fatal> {
-        let faults = self.read_faults()?;
-        if faults {
-            self.flush();
+    /// Does what there is to do, without waiting. Says whether there was anything.
+    fn turn(&mut self, ready: Ready) -> Result<bool, Fatal> {
+        let mut busy = false;
+        if ready.faults {
+            busy |= self.read_faults()?;
         }
-        let datagrams = self.receive()?;
-        self.expire_holds()?;
+        if ready.socket || ready.timer {
+            busy |= self.receive()?;
+            self.expire_holds()?;
+        }
+        // What is not urgent goes with the next request, if one comes before the socket is looked at again: the thread that was just
+        // woken often faults at once.
         if self.urgent {
             self.flush();
         }
-        Ok(faults || datagrams)
+        Ok(busy)
     }
 
     /// Puts on the network what waits to go.
@@ -155,8 +166,8 @@ impl Engine {
         self.driver.flush();
     }
 
-    /// When [`Engine::turn`] has something to do even though nothing comes.
-    pub(crate) fn next_timeout(&self) -> Option<Time> {
+    /// When there is something to do even though nothing comes.
+    fn next_timeout(&self) -> Option<Time> {
         let hold = if self.pages.has_deferred() { self.holds.next() } else { None };
         [hold, self.driver.next_timeout()].into_iter().flatten().min()
     }
@@ -183,11 +194,6 @@ impl Engine {
     /// Allocates `pages` pages; every node does the same.
     pub(crate) fn extend(&mut self, pages: u64, placement: protocol::Placement) -> Page {
         self.pages.extend(pages, placement)
-    }
-
-    /// Puts the time that a thread waited on its account.
-    pub(crate) fn account(&mut self, account: fn(&mut Stats) -> &mut Duration, waited: Duration) {
-        *account(&mut self.stats) += waited;
     }
 
     fn receive(&mut self) -> Result<bool, Fatal> {
@@ -254,8 +260,6 @@ impl Engine {
 
     fn send(&mut self, to: NodeId, message: &Message) -> Result<(), Fatal> {
         let Some(peer) = self.peers.peer(to) else { return Ok(()) };
-        // Nobody waits for the end of a transaction: it may ride along with the next request, which is often about to come from the
-        // thread that was just woken.
         self.urgent |= !matches!(message, Message::Page(PageMessage::Done { .. }));
         self.encoded.clear();
         message.encode(&mut self.encoded);

@@ -31,7 +31,8 @@ impl Engine {
             } += 1;
             let now = self.driver.now();
             let offset = word_of(fault.address);
-            let hold = self.holds.deserved(fault, self.region.word(fault.page, offset).ok(), now);
+            let region = self.region;
+            let hold = self.holds.deserved(fault, || region.word(fault.page, offset).ok(), now);
             self.waiting_faults.push(WaitingFault { page: fault.page, offset, thread: fault.thread, since: now, hold });
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
         }
@@ -67,9 +68,20 @@ impl Engine {
     }
 
     fn carry_out(&mut self, mut effects: Vec<Effect>, received: Option<Received<'_>>) -> Result<(), Fatal> {
-        for effect in effects.drain(..) {
-            self.effect(effect, received)?;
+        let mut rest = effects.as_slice();
+        while let [effect, after @ ..] = rest {
+            rest = match (effect, after) {
+                (Effect::Fill { page }, [Effect::Map { page: same, access }, after @ ..]) if page == same => {
+                    self.install(*page, *access, received)?;
+                    after
+                }
+                _ => {
+                    self.effect(*effect, received)?;
+                    after
+                }
+            };
         }
+        effects.clear();
         self.page_effects = effects;
         Ok(())
     }
@@ -78,22 +90,21 @@ impl Engine {
         match effect {
             Effect::Send { to, message } if message.carries_bytes() => return self.send_page(to, message),
             Effect::Send { to, message } => return self.send(to, &Message::Page(message)),
-            Effect::Fill { page } => return self.fill(page, received),
+            Effect::Fill { page } => {
+                let bytes = self.page_bytes(page, received)?;
+                self.region.fill(page, bytes)?;
+            }
             Effect::Zero { page } => {
                 self.stats.pages_zeroed += 1;
                 self.region.make_present(page)?;
             }
             Effect::Map { page, access } => {
-                let access = match access {
-                    Access::Read => mem::Access::Read,
-                    Access::Write => mem::Access::Write,
-                };
-                self.region.map(PageRange::from(page), access)?;
-                return self.installed(page);
+                self.region.map(PageRange::from(page), allowed(access))?;
+                return self.installed(page, None);
             }
             Effect::Upgrade { page } => {
                 self.region.upgrade(page)?;
-                return self.installed(page);
+                return self.installed(page, None);
             }
             Effect::Protect { page } => self.region.downgrade(page)?,
             Effect::Discard { page } => {
@@ -108,13 +119,21 @@ impl Engine {
         Ok(())
     }
 
-    fn fill(&mut self, page: Page, received: Option<Received<'_>>) -> Result<(), Fatal> {
+    /// Fills and maps a page in one step of the kernel's, where it has no frame yet.
+    fn install(&mut self, page: Page, access: Access, received: Option<Received<'_>>) -> Result<(), Fatal> {
+        let bytes = self.page_bytes(page, received)?;
+        self.region.install(page, bytes, allowed(access))?;
+        self.installed(page, Some(bytes))
+    }
+
+    /// The bytes of `page`, which came with the message that is handled now.
+    fn page_bytes<'b>(&mut self, page: Page, received: Option<Received<'b>>) -> Result<&'b [u8], Fatal> {
         let Some(Received { from, bytes }) = received else { return Err(Fatal::NoBytes { node: self.me, page }) };
         if bytes.len() != PAGE_BYTES {
             return Err(Fatal::NoBytes { node: from, page });
         }
         self.stats.pages_received += 1;
-        Ok(self.region.fill(page, bytes)?)
+        Ok(bytes)
     }
 
     fn send_page(&mut self, to: NodeId, message: PageMessage) -> Result<(), Fatal> {
@@ -129,8 +148,8 @@ impl Engine {
         self.check_sent(to, sent)
     }
 
-    /// The page is mapped: whoever waited for it goes on.
-    fn installed(&mut self, page: Page) -> Result<(), Fatal> {
+    /// The page is mapped: whoever waited for it goes on. `bytes` are what stands in it, where that is at hand.
+    fn installed(&mut self, page: Page, bytes: Option<&[u8]>) -> Result<(), Fatal> {
         if !self.waiting_faults.is_empty() {
             let now = self.driver.now();
             let (waited, earned) = (&mut self.stats.fault_wait, &mut self.hold_earned);
@@ -140,12 +159,21 @@ impl Engine {
                 if here {
                     *waited += now - fault.since;
                     *earned = fault.hold.max(*earned);
-                    holds.installed(fault.thread, region.word(page, fault.offset).ok());
+                    let word = bytes.and_then(|bytes| bytes.get(fault.offset..)?.first_chunk());
+                    let word = word.map(|word| u64::from_ne_bytes(*word));
+                    holds.installed(fault.thread, word.or_else(|| region.word(page, fault.offset).ok()));
                 }
                 !here
             });
         }
         self.perform_atomics(page)
+    }
+}
+
+fn allowed(access: Access) -> mem::Access {
+    match access {
+        Access::Read => mem::Access::Read,
+        Access::Write => mem::Access::Write,
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Stats {
     pub fault_wait: Duration,
     /// Time that threads waited for locks.
     pub lock_wait: Duration,
+    /// Time that threads waited for atomic operations.
+    pub atomic_wait: Duration,
     /// Time that threads waited at barriers, allocations included.
     pub barrier_wait: Duration,
 }

@@ -1,34 +1,25 @@
 //! The engine's thread, and how program threads share the engine with it.
 //!
-//! A sleeping thread costs more than the network: waking one takes longer than a datagram's round trip. So the thread polls
-//! for a bounded time while an answer is due and for a short while after it served another node, and yields the processor in
-//! between. When a yield comes back late, others want the processor, and the thread goes to sleep at once.
+//! The engine's thread polls for a bounded time while an answer is due and for a short while after it served another node, and
+//! sleeps otherwise. A thread of the program that waits for a lock, a barrier or an atomic operation looks for the answer itself;
+//! meanwhile the engine's thread does not listen to the socket, so that a datagram wakes nobody but the one who waits for it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::signal::SigSet;
-use nix::sys::time::TimeSpec;
 use protocol::NodeId;
 use rpc::time::Time;
 
 use super::fatal::die;
+use super::polling::{Pause, Polling};
 use super::waiters::Signal;
-use super::{DEAD_AFTER, Engine, Fatal};
-
-/// A yield that takes this long let somebody else run.
-const YIELD_LATE: Duration = Duration::from_micros(20);
-
-/// How long polling rests after a late yield.
-const POLL_REST: Duration = Duration::from_millis(2);
+use super::watch::{Ready, Watch};
+use super::{DEAD_AFTER, Engine, Fatal, Stats};
 
 /// The longest sleep: the thread looks at the clock this often, so that it notices when it was stopped.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
@@ -38,13 +29,22 @@ pub(crate) struct Shared {
     me: NodeId,
     /// How long to poll before sleeping.
     poll: Duration,
-    engine: Mutex<Engine>,
-    wake: EventFd,
-    /// Of the userfaultfd and of the socket, to sleep on without entering the engine.
-    descriptors: [OwnedFd; 2],
-    /// Until when the engine's thread sleeps, on the driver's clock; 0 while it is awake.
-    asleep_until: AtomicU64,
+    seat: Mutex<Seat>,
+    watch: Watch,
+    /// Threads of the program that look for datagrams themselves; changes under the lock of `seat`.
+    drivers: AtomicUsize,
+    /// How often a thread of the program has gone to sleep here.
+    parked: AtomicUsize,
     stop: AtomicBool,
+}
+
+/// The engine, and when its thread wakes by itself.
+struct Seat {
+    engine: Engine,
+    /// The engine's thread sleeps, or is about to.
+    asleep: bool,
+    /// When the timer rings, on the driver's clock.
+    rings_at: Time,
 }
 
 impl Shared {
@@ -55,19 +55,19 @@ impl Shared {
         engine: Engine,
         lifeline: Option<File>,
     ) -> std::io::Result<(Arc<Shared>, JoinHandle<()>)> {
-        let descriptors = [engine.region.as_fd().try_clone_to_owned()?, engine.driver.as_fd().try_clone_to_owned()?];
+        let watch = Watch::new(engine.region, &engine.driver, lifeline)?;
         let shared = Arc::new(Shared {
             me,
             poll,
-            descriptors,
-            engine: Mutex::new(engine),
-            wake: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
-            asleep_until: AtomicU64::new(0),
+            seat: Mutex::new(Seat { engine, asleep: false, rings_at: Time::MAX }),
+            watch,
+            drivers: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
         });
         let engine_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("dsm-engine".to_string()).spawn(move || {
-            if let Err(why) = engine_thread.run(lifeline.as_ref()) {
+            if let Err(why) = engine_thread.run() {
                 die(engine_thread.me, &why);
             }
         })?;
@@ -77,152 +77,165 @@ impl Shared {
     /// Ends the engine's thread. Faults are not served any more.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-        self.kick();
+        self.watch.ring();
     }
 
     /// Enters the engine. What it cannot survive ends the process.
     pub(crate) fn enter<R>(&self, work: impl FnOnce(&mut Engine) -> Result<R, Fatal>) -> R {
-        let mut engine = self.lock();
-        let result = work(&mut engine).unwrap_or_else(|why| self.end(&mut engine, &why));
-        self.leave(engine);
+        let mut seat = self.lock();
+        let result = self.check(&mut seat, work);
+        self.leave(seat);
         result
     }
 
-    /// Leaves the engine. Its thread sleeps by what it knew; a timer that is due earlier is news to it.
-    fn leave(&self, mut engine: MutexGuard<'_, Engine>) {
-        engine.flush();
-        let due = engine.next_timeout();
-        drop(engine);
-        if due.is_some_and(|due| due.0 < self.asleep_until.load(Ordering::Acquire)) {
-            self.kick();
+    /// Starts `work`, waits until it has completed `signal`, and puts the time on an account. `None`, at once, when `work` gives
+    /// `false`.
+    pub(crate) fn perform(
+        &self,
+        account: fn(&mut Stats) -> &mut Duration,
+        work: impl FnOnce(&mut Engine, &Arc<Signal>) -> Result<bool, Fatal>,
+    ) -> Option<u64> {
+        let (start, signal) = (Instant::now(), Signal::new());
+        let mut seat = self.lock();
+        let begun = self.check(&mut seat, |engine| work(engine, &signal));
+        if begun && signal.poll().is_none() {
+            seat.engine.flush();
+            seat = self.drive(seat, &signal, start);
+            if signal.poll().is_none() {
+                self.leave(seat);
+                self.parked.fetch_add(1, Ordering::Relaxed);
+                while signal.poll().is_none() {
+                    std::thread::park();
+                }
+                seat = self.lock();
+            }
         }
+        *account(&mut seat.engine.stats) += start.elapsed();
+        self.leave(seat);
+        begun.then(|| signal.poll()).flatten()
     }
 
-    /// Waits for `signal`: drives the engine for a while, then sleeps.
-    pub(crate) fn wait(&self, signal: &Signal) -> u64 {
-        let start = Instant::now();
-        let mut drove = false;
+    /// Looks for datagrams on behalf of a thread that waits for `signal` since `start`, for as long as that pays.
+    fn drive<'s>(&'s self, mut seat: MutexGuard<'s, Seat>, signal: &Signal, start: Instant) -> MutexGuard<'s, Seat> {
+        let mut polling = Polling::new(self.poll, start);
+        if !polling.goes_on(start) {
+            return seat;
+        }
+        if self.drivers.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.check(&mut seat, |_| self.watch.listen(false));
+        }
+        drop(seat);
         loop {
-            let (value, tired) = (signal.poll(), start.elapsed() >= self.poll);
-            if drove && (value.is_some() || tired) {
-                self.leave(self.lock());
-                drove = false;
+            let now = Instant::now();
+            if signal.poll().is_some() || !polling.goes_on(now) {
+                break;
             }
-            if let Some(value) = value {
-                return value;
+            // Where it is taken, somebody does our work.
+            if let Ok(mut seat) = self.seat.try_lock() {
+                self.check(&mut seat, |engine| engine.turn(Ready::SOCKET).map(drop));
             }
-            if tired {
-                std::thread::park();
-                continue;
+            if signal.poll().is_none() {
+                polling.pause(now);
             }
-            if let Ok(mut engine) = self.engine.try_lock() {
-                engine.turn().unwrap_or_else(|why| self.end(&mut engine, &why));
-                drove = true;
-            }
-            std::thread::yield_now();
+        }
+        let mut seat = self.lock();
+        if self.drivers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.check(&mut seat, |_| self.watch.listen(true));
+        }
+        seat
+    }
+
+    /// Leaves the engine. Its thread sleeps by what it knew; a timer that is due earlier is news to it.
+    fn leave(&self, mut seat: MutexGuard<'_, Seat>) {
+        seat.engine.flush();
+        if seat.asleep
+            && let Err(why) = self.set_timer(&mut seat)
+        {
+            self.end(&mut seat.engine, &why);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Engine> {
-        // The engine does not panic half-way; if it did, the process is about to end.
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Lets the timer ring when the engine has something to do, or earlier.
+    fn set_timer(&self, seat: &mut Seat) -> Result<(), Fatal> {
+        let now = seat.engine.driver.now();
+        let due = seat.engine.next_timeout().unwrap_or(Time::MAX).min(now + SLEEP_MAX);
+        if due < seat.rings_at {
+            self.watch.ring_after(due - now)?;
+            seat.rings_at = due;
+        }
+        Ok(())
     }
 
-    /// Ends the process, having told the others why where they should know.
+    fn lock(&self) -> MutexGuard<'_, Seat> {
+        // The engine does not panic half-way; if it did, the process is about to end.
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check<R>(&self, seat: &mut Seat, work: impl FnOnce(&mut Engine) -> Result<R, Fatal>) -> R {
+        work(&mut seat.engine).unwrap_or_else(|why| self.end(&mut seat.engine, &why))
+    }
+
     fn end(&self, engine: &mut Engine, why: &Fatal) -> ! {
         engine.say_farewell(why);
         die(self.me, why)
     }
 
-    fn kick(&self) {
-        // A full counter is as good as one more.
-        let _ = self.wake.write(1);
-    }
-
-    fn run(&self, lifeline: Option<&File>) -> Result<(), Fatal> {
+    fn run(&self) -> Result<(), Fatal> {
         // The program's signal handlers may touch the region; on this thread nobody would serve that.
         SigSet::all().thread_block()?;
         set_timerslack(1)?;
-        let mut polling = Polling::new(self.poll);
         let mut last_turn = Instant::now();
+        let mut polling = Polling::new(self.poll, last_turn);
+        let (mut ready, mut parked) = (Ready::ALL, 0);
         while !self.stop.load(Ordering::Acquire) {
-            let mut engine = self.lock();
-            let stood_still = last_turn.elapsed();
-            if stood_still > DEAD_AFTER && engine.is_missed() {
-                return Err(Fatal::Fenced { seconds: stood_still.as_secs_f64() });
+            let mut seat = self.lock();
+            seat.asleep = false;
+            if ready.timer {
+                seat.rings_at = Time::MAX;
             }
-            last_turn = Instant::now();
-            let busy = engine.turn().unwrap_or_else(|why| self.end(&mut engine, &why));
-            if polling.goes_on(busy) {
-                drop(engine);
-                polling.pause();
-                continue;
+            let now = Instant::now();
+            if now - last_turn > DEAD_AFTER && seat.engine.is_missed() {
+                return Err(Fatal::Fenced { seconds: (now - last_turn).as_secs_f64() });
             }
-            engine.flush();
-            let now = engine.driver.now();
-            let until = engine.next_timeout().unwrap_or(Time::MAX).min(now + SLEEP_MAX);
-            self.asleep_until.store(until.0, Ordering::Release);
-            drop(engine);
-            self.sleep(lifeline, until - now)?;
-            self.asleep_until.store(0, Ordering::Release);
+            last_turn = now;
+            let busy = self.check(&mut seat, |engine| engine.turn(ready));
+            drop(seat);
+            if busy {
+                let now = Instant::now();
+                let before = std::mem::replace(&mut parked, self.parked.load(Ordering::Relaxed));
+                if before != parked {
+                    polling.end_rest(now);
+                }
+                polling.restart(now);
+            }
+            ready = self.next(&mut polling)?;
         }
         Ok(())
     }
 
-    /// Sleeps until a fault, a datagram, a kick, the end of the launcher, or the end of `time`.
-    fn sleep(&self, lifeline: Option<&File>, time: Duration) -> Result<(), Fatal> {
-        let [faults, socket] = &self.descriptors;
-        let mut sources = vec![
-            PollFd::new(faults.as_fd(), PollFlags::POLLIN),
-            PollFd::new(socket.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
-        ];
-        sources.extend(lifeline.map(|file| PollFd::new(file.as_fd(), PollFlags::empty())));
-        match ppoll(&mut sources, Some(TimeSpec::from_duration(time)), None) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Fatal::Poll(errno)),
-        }
-        let came = |index: usize| sources.get(index).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
-        if came(3).intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
-            return Err(Fatal::LauncherGone);
-        }
-        if came(2).contains(PollFlags::POLLIN) {
-            let _ = self.wake.read();
-        }
-        Ok(())
-    }
-}
-
-/// Decides between polling and sleeping.
-struct Polling {
-    length: Duration,
-    until: Instant,
-    rests_until: Instant,
-}
-
-impl Polling {
-    fn new(length: Duration) -> Polling {
+    /// Waits until there is something to do, or likely to be: polls for a while, then sleeps.
+    fn next(&self, polling: &mut Polling) -> Result<Ready, Fatal> {
         let now = Instant::now();
-        Polling { length, until: now, rests_until: now }
-    }
-
-    /// After a turn that was `busy` or not: whether to poll once more.
-    fn goes_on(&mut self, busy: bool) -> bool {
-        let now = Instant::now();
-        if busy && now >= self.rests_until {
-            self.until = now + self.length;
+        if polling.goes_on(now) && self.drivers.load(Ordering::Relaxed) == 0 {
+            match polling.pause(now) {
+                Pause::None => {}
+                // Whoever ran has most likely stopped at a fault: to look whether there is one costs as much as to read it.
+                Pause::Shared => return Ok(Ready::FAULTS),
+                Pause::Alone => {
+                    let ready = self.watch.look()?;
+                    if ready.any() {
+                        return Ok(ready);
+                    }
+                }
+            }
+            // What comes are answers, most of the time: looking nowhere else saves a system call on their way.
+            return Ok(Ready::SOCKET);
         }
-        busy || now < self.until
-    }
-
-    /// Lets others run between two polls.
-    fn pause(&mut self) {
-        let before = Instant::now();
-        std::thread::yield_now();
-        let after = Instant::now();
-        if after - before > YIELD_LATE {
-            self.until = after;
-            self.rests_until = after + POLL_REST;
-        }
+        let mut seat = self.lock();
+        seat.engine.flush();
+        self.set_timer(&mut seat)?;
+        seat.asleep = true;
+        drop(seat);
+        self.watch.sleep()
     }
 }

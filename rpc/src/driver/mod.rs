@@ -60,8 +60,7 @@ pub struct Driver {
     held: std::ops::Range<usize>,
     /// When to offer them to the socket again.
     retry_at: Time,
-    /// Whether the last call of `receive` read something: then more is likely there, and a batched call pays.
-    is_busy: bool,
+    batching: Batching,
 }
 
 impl Driver {
@@ -88,7 +87,7 @@ impl Driver {
             departures: vec![departure; BATCH],
             held: 0..0,
             retry_at: Time::ZERO,
-            is_busy: false,
+            batching: Batching::default(),
         })
     }
 
@@ -110,6 +109,12 @@ impl Driver {
     /// See [`Transport::connect`]; [`Self::flush`] puts the hello on the wire.
     pub fn connect(&mut self, addr: SocketAddr) -> Result<Peer, SendError> {
         self.transport.connect(self.now(), addr)
+    }
+
+    /// Says that nobody but whoever is at `addr` will ever be spoken to: the kernel then finds the way there once, not for each
+    /// datagram, and drops what strangers send.
+    pub fn dedicate(&mut self, addr: SocketAddr) -> Result<(), DriverError> {
+        self.socket.dedicate(addr).map_err(DriverError::Setup)
     }
 
     /// Queues a message; [`Self::flush`] puts it on the wire, together with others that fit into the same datagram.
@@ -174,10 +179,14 @@ impl Driver {
         let mut count = 0;
         if inbox.is_empty() {
             inbox.clear();
-            count = self.socket.receive(&mut inbox.arrivals, self.is_busy).map_err(DriverError::Receive)?;
-            self.is_busy = count > 0;
+            let many = self.batching.pays();
+            count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
+            self.batching.learn(many, count);
         }
         let now = self.now();
+        if count == 0 && self.is_idle(now) {
+            return Ok(0);
+        }
         for place in 0..count {
             let Some(from) = inbox.arrivals.from(place) else { continue };
             self.transport.receive(now, from, inbox.arrivals.datagram(place), &mut inbox.events);
@@ -190,6 +199,11 @@ impl Driver {
         inbox.attribute(0);
         self.flush_at(now);
         Ok(count)
+    }
+
+    /// Whether there is nothing to do at `now` but what may have come.
+    fn is_idle(&self, now: Time) -> bool {
+        !self.transport.wants_transmit() && self.next_timeout().is_none_or(|due| due > now)
     }
 
     /// When to call [`Self::receive`] next even though nothing arrives.
@@ -232,6 +246,31 @@ impl Driver {
 impl AsFd for Driver {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.udp.as_fd()
+    }
+}
+
+/// Whether to read one datagram or a batch: a batched call is dearer when there is only one.
+#[derive(Debug, Default)]
+struct Batching {
+    /// How many more single reads must find something before a batch is tried.
+    singles_left: u32,
+}
+
+impl Batching {
+    /// After a batch that was none, this many datagrams are read one by one.
+    const SINGLES: u32 = 32;
+
+    fn pays(&self) -> bool {
+        self.singles_left == 0
+    }
+
+    fn learn(&mut self, many: bool, count: usize) {
+        self.singles_left = match (many, count) {
+            (_, 0) => self.singles_left,
+            (true, 1) => Self::SINGLES,
+            (true, _) => 0,
+            (false, _) => self.singles_left.saturating_sub(1),
+        };
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Departure {
 pub(super) struct Socket {
     pub udp: UdpSocket,
     is_v6: bool,
+    /// The only peer, where there is one.
+    dedicated_to: Option<SocketAddr>,
     /// Peers whose hosts said that nothing listens there.
     pub refused: Vec<SocketAddr>,
 }
@@ -84,7 +86,18 @@ impl Socket {
         } else {
             setsockopt(&udp, sockopt::Ipv4RecvErr, &true)
         };
-        Ok(Socket { udp, is_v6, refused: Vec::new() })
+        Ok(Socket { udp, is_v6, dedicated_to: None, refused: Vec::new() })
+    }
+
+    /// See [`super::Driver::dedicate`].
+    pub fn dedicate(&mut self, to: SocketAddr) -> io::Result<()> {
+        self.udp.connect(to)?;
+        self.dedicated_to = Some(to);
+        Ok(())
+    }
+
+    fn send_one(&self, Departure { bytes, to }: &Departure) -> io::Result<usize> {
+        if self.dedicated_to == Some(*to) { self.udp.send(bytes) } else { self.udp.send_to(bytes, to) }
     }
 
     /// Reads what is there: one datagram by the plain call, or up to [`BATCH`] at once when `many` are expected.
@@ -141,7 +154,7 @@ impl Socket {
         let mut attempts = 0;
         while let Some(rest) = departures.get(done..).filter(|rest| !rest.is_empty()) {
             let sent = match rest {
-                [one] => self.udp.send_to(&one.bytes, one.to).map(|_| 1),
+                [one] => self.send_one(one).map(|_| 1),
                 more => self.send_many(more),
             };
             match sent {

@@ -67,6 +67,10 @@ impl Controls {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub fn pop(&mut self) -> Option<(SocketAddr, SessionId, SessionId, Control)> {
         self.queue.pop_front()
     }

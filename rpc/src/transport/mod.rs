@@ -235,6 +235,11 @@ impl Transport {
         }
     }
 
+    /// Whether [`Self::transmit`] may have something.
+    pub fn wants_transmit(&self) -> bool {
+        !self.controls.is_empty() || self.peers.has_ready()
+    }
+
     /// When to call [`Self::timeout`] next. It may turn out that nothing was due then.
     pub fn next_timeout(&self) -> Option<Time> {
         self.wake

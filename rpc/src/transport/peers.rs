@@ -130,6 +130,11 @@ impl Peers {
         }
     }
 
+    /// Whether a session is in the queue.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The next session of the queue.
     pub fn next_ready(&mut self) -> Option<Peer> {
         loop {

@@ -1,0 +1,176 @@
+//! Whether to poll or to sleep.
+//!
+//! Waking a thread takes longer than a datagram's round trip, so whoever waits for an answer, or has just served another node,
+//! polls for a while and yields the processor in between. It stops when others want the processor: to wake a thread on a busy
+//! processor is cheap, and to keep it from one is not.
+
+use std::time::{Duration, Instant};
+
+/// How long to poll between two yields while nobody else wants the processor.
+const YIELD_EVERY: Duration = Duration::from_micros(5);
+
+/// A yield that takes this long let somebody else run.
+const SHARED: Duration = Duration::from_micros(3);
+
+/// So many such yields, each without anything to do after it, end the polling.
+const STRIKES: u32 = 3;
+
+/// A yield that takes this long was to somebody who computes: a datagram may have waited for all that time. Shorter ones happen on
+/// virtual machines without anybody else wanting the processor.
+const LATE: Duration = Duration::from_micros(500);
+
+/// How long polling rests after a late yield at first; twice as long after each further one, up to the second. Who polls for as long
+/// without one begins anew.
+const REST: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(32)];
+
+/// Who ran during a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// There was none.
+    None,
+    /// Nobody.
+    Alone,
+    /// Another thread.
+    Shared,
+}
+
+/// One thread's polling.
+#[derive(Debug)]
+pub(super) struct Polling {
+    /// How long to poll when nothing comes.
+    length: Duration,
+    until: Instant,
+    yield_at: Instant,
+    strikes: u32,
+    rest: Duration,
+    rests_until: Instant,
+}
+
+impl Polling {
+    /// Polls from `now` on, for `length` at a time.
+    pub(super) fn new(length: Duration, now: Instant) -> Polling {
+        Polling {
+            length,
+            until: now + length,
+            yield_at: now + YIELD_EVERY,
+            strikes: 0,
+            rest: REST[0],
+            rests_until: now,
+        }
+    }
+
+    /// Something was done at `now`: more may come soon.
+    pub(super) fn restart(&mut self, now: Instant) {
+        if now >= self.rests_until + REST[1] {
+            self.rest = REST[0];
+        }
+        if now >= self.rests_until {
+            self.until = now + self.length;
+            self.strikes = 0;
+        }
+        // Whoever was woken by what was done is to run first.
+        self.yield_at = now;
+    }
+
+    /// A thread that ran has gone to sleep: the processor may be free again.
+    pub(super) fn end_rest(&mut self, now: Instant) {
+        self.rests_until = self.rests_until.min(now);
+    }
+
+    /// Whether to look once more.
+    pub(super) fn goes_on(&self, now: Instant) -> bool {
+        now < self.until && self.strikes < STRIKES
+    }
+
+    /// There was nothing: lets others run, now and then.
+    pub(super) fn pause(&mut self, now: Instant) -> Pause {
+        if now < self.yield_at {
+            return Pause::None;
+        }
+        std::thread::yield_now();
+        let back = Instant::now();
+        self.yielded(back, back - now)
+    }
+
+    fn yielded(&mut self, back: Instant, took: Duration) -> Pause {
+        if took < SHARED {
+            self.yield_at = back + YIELD_EVERY;
+            return Pause::Alone;
+        }
+        self.strikes += 1;
+        if took >= LATE {
+            self.until = back;
+            self.rests_until = back + self.rest;
+            self.rest = (self.rest * 2).min(REST[1]);
+        }
+        Pause::Shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const US: Duration = Duration::from_micros(1);
+
+    fn polling() -> (Polling, Instant) {
+        let now = Instant::now();
+        (Polling::new(100 * US, now), now)
+    }
+
+    #[test]
+    fn polling_ends_when_nothing_comes_for_its_length() {
+        let (mut polling, now) = polling();
+        assert!(polling.goes_on(now + 99 * US) && !polling.goes_on(now + 100 * US));
+        polling.restart(now + 50 * US);
+        assert!(polling.goes_on(now + 149 * US) && !polling.goes_on(now + 150 * US));
+    }
+
+    #[test]
+    fn polling_of_no_length_never_begins() {
+        let now = Instant::now();
+        let mut polling = Polling::new(Duration::ZERO, now);
+        polling.restart(now);
+        assert!(!polling.goes_on(now));
+    }
+
+    #[test]
+    fn somebody_else_who_runs_again_and_again_ends_the_polling() {
+        let (mut polling, now) = polling();
+        (0..STRIKES).for_each(|_| {
+            assert!(polling.goes_on(now));
+            polling.yielded(now, 4 * US);
+        });
+        assert!(!polling.goes_on(now));
+        polling.restart(now);
+        assert!(polling.goes_on(now));
+    }
+
+    #[test]
+    fn polling_rests_after_a_late_yield_and_longer_after_the_next() {
+        let (mut polling, mut now) = polling();
+        for rest in [2, 4, 8, 16, 32, 32].map(Duration::from_millis) {
+            polling.yielded(now, LATE);
+            polling.restart(now + rest - US);
+            assert!(!polling.goes_on(now + rest - US));
+            now += rest;
+            polling.restart(now);
+            assert!(polling.goes_on(now));
+        }
+        // Long after the last one it begins anew.
+        now += REST[1] + REST[1];
+        polling.restart(now);
+        polling.yielded(now, LATE);
+        polling.restart(now + REST[0]);
+        assert!(polling.goes_on(now + REST[0]));
+    }
+
+    #[test]
+    fn polling_rests_no_more_when_a_thread_has_gone_to_sleep() {
+        let (mut polling, now) = polling();
+        polling.yielded(now, LATE);
+        polling.end_rest(now + US);
+        polling.restart(now + US);
+        assert!(polling.goes_on(now + US));
+    }
+}
