@@ -147,6 +147,8 @@ impl Engine {
         let mut busy = false;
         if ready.faults {
             busy |= self.read_faults()?;
+            self.flush();
+            self.prepare()?;
         }
         if ready.socket || ready.timer {
             busy |= self.receive()?;

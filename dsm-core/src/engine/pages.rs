@@ -41,6 +41,16 @@ impl Engine {
         Ok(any)
     }
 
+    /// While requests are on their way: makes ready the frames of pages that were just faulted on and have none.
+    pub(super) fn prepare(&mut self) -> Result<(), Fatal> {
+        for fault in std::mem::take(&mut self.fault_batch).drain(..) {
+            if !self.region.has_frame(fault.page)? {
+                self.region.prepare(fault.page)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A thread of the program, or an atomic operation, needs `access` to `page`.
     pub(super) fn need(&mut self, page: Page, access: Access) -> Result<Result<(), Fatal>, Unallocated> {
         let mut effects = std::mem::take(&mut self.page_effects);
