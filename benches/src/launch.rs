@@ -45,6 +45,7 @@ fn launch_once(part: Part, samples: usize) -> Result<Vec<Figure>, String> {
     spec.args = ["node".into(), part.name().into(), samples.to_string().into()].into();
     spec.label = false;
     spec.pin = true;
+    spec.prefetch = part == Part::Streams;
     spec.poll = if part.sleeps() { Duration::ZERO } else { POLL_DEFAULT };
     spec.bind = free_ports(part.nodes()).map_err(|error| format!("no free ports: {error}"))?;
     let (printed, complaints) = (Kept::default(), Kept::default());

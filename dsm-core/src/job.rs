@@ -12,6 +12,7 @@
 //! | `DSM_CONSISTENCY` | `sequential` |
 //! | `DSM_IMPAIR` | `loss=0.2,duplicate=0.05,reorder=0.1,corrupt=0.01,delay_us=2000,seed=7`; absent means none |
 //! | `DSM_POLL` | microseconds for which a thread that waits for other nodes polls before it sleeps |
+//! | `DSM_PREFETCH` | `on`, or `off`: fetch no pages ahead of threads that read in streams |
 //! | `DSM_BIND` | `ip:port` that the node's UDP socket binds; port 0 means any |
 
 use std::ffi::OsString;
@@ -94,6 +95,8 @@ pub struct Job {
     pub impairments: Impairments,
     /// How long to poll before sleeping; zero never polls.
     pub poll: Duration,
+    /// Whether to fetch pages ahead of threads that read in streams.
+    pub prefetch: bool,
     /// The address that the node's UDP socket binds.
     pub bind: SocketAddr,
 }
@@ -125,6 +128,7 @@ impl Job {
             consistency: Consistency::default(),
             impairments: Impairments::default(),
             poll: POLL_DEFAULT,
+            prefetch: true,
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
     }
@@ -162,6 +166,7 @@ impl Job {
             consistency: read("DSM_CONSISTENCY")?.parse(str::parse)?.unwrap_or(alone.consistency),
             impairments: read("DSM_IMPAIR")?.parse(impairments_from_text)?.unwrap_or(alone.impairments),
             poll: read("DSM_POLL")?.parse(poll)?.unwrap_or(alone.poll),
+            prefetch: read("DSM_PREFETCH")?.parse(switch)?.unwrap_or(alone.prefetch),
             bind: read("DSM_BIND")?.parse(self::address)?.unwrap_or(alone.bind),
         }))
     }
@@ -174,6 +179,7 @@ impl Job {
             ("DSM_REGION", self.region_bytes.to_string()),
             ("DSM_CONSISTENCY", self.consistency.to_string()),
             ("DSM_POLL", self.poll.as_micros().to_string()),
+            ("DSM_PREFETCH", if self.prefetch { "on" } else { "off" }.to_string()),
             ("DSM_BIND", self.bind.to_string()),
         ];
         variables.extend(self.launcher.map(|addr| ("DSM_LAUNCHER", addr.to_string())));
@@ -204,7 +210,7 @@ impl Job {
 }
 
 /// Every name that [`Job::to_env`] may write, so that a launcher can keep its own out of its children.
-pub(crate) const VARIABLES: [&str; 9] = [
+pub(crate) const VARIABLES: [&str; 10] = [
     "DSM_RANK",
     "DSM_SIZE",
     "DSM_LAUNCHER",
@@ -213,6 +219,7 @@ pub(crate) const VARIABLES: [&str; 9] = [
     "DSM_CONSISTENCY",
     "DSM_IMPAIR",
     "DSM_POLL",
+    "DSM_PREFETCH",
     "DSM_BIND",
 ];
 
@@ -256,6 +263,14 @@ fn decimal(text: &str, least: u64, most: u64) -> Result<u64, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address such as 127.0.0.1:4000 is wanted".to_string())
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off is wanted".to_string()),
+    }
 }
 
 fn poll(text: &str) -> Result<Duration, String> {
@@ -362,6 +377,7 @@ mod tests {
                 seed: u64::MAX,
             },
             poll: Duration::from_micros(7),
+            prefetch: false,
             bind: "[::1]:9000".parse().unwrap(),
         };
         let variables = job.to_env();
@@ -396,6 +412,7 @@ mod tests {
             ("DSM_IMPAIR", "loss=NaN"),
             ("DSM_IMPAIR", "colour=0.5"),
             ("DSM_IMPAIR", "delay_us=-3"),
+            ("DSM_PREFETCH", "perhaps"),
             ("DSM_BIND", "127.0.0.1"),
         ];
         for (name, value) in wrong {

@@ -52,6 +52,10 @@ pub struct Run {
     #[arg(long, value_name = "TIME", default_value = "100us", value_parser = units::delay)]
     poll: Duration,
 
+    /// Fetch no pages ahead of threads that read in streams
+    #[arg(long)]
+    no_prefetch: bool,
+
     /// Bind each node to its own share of the processors: steadier figures
     #[arg(long)]
     pin: bool,
@@ -121,6 +125,7 @@ impl Run {
             label: !self.no_labels,
             stdin: true,
             poll: self.poll,
+            prefetch: !self.no_prefetch,
             pin: self.pin,
             ..JobSpec::new(self.nodes, program)
         })

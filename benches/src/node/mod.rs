@@ -16,8 +16,10 @@ const WORDS_PER_PAGE: usize = PAGE_BYTES / 8;
 /// A kind of job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
-    /// Two nodes: faults, streams, synchronisation.
+    /// Two nodes: faults, synchronisation.
     Pair,
+    /// Two nodes that stream.
+    Streams,
     /// Two nodes that sleep while they wait.
     Sleeping,
     /// Four nodes: the page comes through a forward, or has three readers.
@@ -32,7 +34,8 @@ pub enum Part {
 
 impl Part {
     /// All, in the order in which they take turns.
-    pub const ALL: [Part; 6] = [Part::Floor, Part::Pair, Part::FloorSleeping, Part::Sleeping, Part::Four, Part::Eight];
+    pub const ALL: [Part; 7] =
+        [Part::Floor, Part::Pair, Part::Streams, Part::FloorSleeping, Part::Sleeping, Part::Four, Part::Eight];
 
     /// As the command line has it.
     pub fn name(self) -> String {
@@ -42,7 +45,7 @@ impl Part {
     /// How many processes it takes.
     pub fn nodes(self) -> usize {
         match self {
-            Part::Floor | Part::FloorSleeping | Part::Pair | Part::Sleeping => 2,
+            Part::Floor | Part::FloorSleeping | Part::Pair | Part::Streams | Part::Sleeping => 2,
             Part::Four => 4,
             Part::Eight => 8,
         }
@@ -69,8 +72,8 @@ pub fn play(part: Part, samples: usize) -> Result<(), String> {
         Part::Pair => {
             bench.pair_faults()?;
             bench.pair_sync();
-            bench.streams()?;
         }
+        Part::Streams => bench.streams()?,
         Part::Sleeping => bench.read_fault("remote_read_fault_sleeping", Placement::Node(1))?,
         Part::Four => {
             bench.read_fault("forwarded_read_fault", Placement::Node(2))?;

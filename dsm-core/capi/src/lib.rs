@@ -62,6 +62,15 @@ pub unsafe extern "C" fn dsm_alloc(bytes: usize, opts: *const DsmAllocOpts) -> *
         .map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
 }
 
+/// Fetches shared memory before it is read. See `dsm.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn dsm_prefetch(start: *const c_void, bytes: usize) {
+    with_node(|dsm| {
+        dsm.prefetch_at(start.expose_provenance(), bytes as u64);
+        Ok(())
+    });
+}
+
 /// Takes a lock. See `dsm.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn dsm_lock(id: u64) -> c_int {

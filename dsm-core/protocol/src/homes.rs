@@ -67,13 +67,20 @@ impl Homes {
         Page(first)
     }
 
+    /// The pages of the allocation that `page` belongs to; none where no allocation covers it.
+    pub fn allocation(&self, page: Page) -> std::ops::Range<u64> {
+        let segment = self.segment(page);
+        segment.map_or(0..0, |Segment { first, pages, .. }| *first..first + pages)
+    }
+
+    fn segment(&self, page: Page) -> Option<&Segment> {
+        let after = self.segments.partition_point(|segment| segment.first <= page.0);
+        self.segments.get(after.checked_sub(1)?).filter(|_| page.0 < self.end)
+    }
+
     /// The home of `page`, or `None` when no allocation covers it.
     pub fn home(&self, page: Page) -> Option<NodeId> {
-        if page.0 >= self.end {
-            return None;
-        }
-        let after = self.segments.partition_point(|segment| segment.first <= page.0);
-        let segment = self.segments.get(after.checked_sub(1)?)?;
+        let segment = self.segment(page)?;
         let offset = page.0 - segment.first;
         match segment.placement {
             Placement::Block => NodeId::new((offset / segment.pages.div_ceil(self.nodes)) as usize),
@@ -125,5 +132,13 @@ mod tests {
         assert_eq!(homes.home(Page(3)), NodeId::new(1));
         assert_eq!(homes.home(Page(4)), None);
         assert_eq!(homes.home(Page(u64::MAX)), None);
+    }
+
+    #[test]
+    fn pages_know_their_allocation() {
+        let mut homes = Homes::new(2);
+        homes.extend(3, Placement::Block);
+        homes.extend(6, Placement::Cyclic { block_pages: 2 });
+        assert_eq!([0, 2, 3, 8, 9].map(|page| homes.allocation(Page(page))), [0..3, 0..3, 3..9, 3..9, 0..0]);
     }
 }

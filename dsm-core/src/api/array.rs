@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 
+use protocol::Page;
 use protocol::message::AtomicOperation;
 
 use super::Dsm;
-use crate::mem::Element;
+use crate::mem::{Element, PAGE_BYTES, PageRange};
 
 /// An array in shared memory: the same elements at the same address on every node.
 ///
@@ -89,6 +90,17 @@ impl<'d, T: Element> SharedArray<'d, T> {
         self.dsm.region.store_slice(self.place(start, values.len()), values);
     }
 
+    /// Says that this node will soon read the `count` elements from `start` on: their pages are fetched without waiting for them. Only
+    /// a hint, of which the first 1,024 pages count; sequential and strided reads are recognised without it. A page that another
+    /// node wants meanwhile is given up.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many.
+    pub fn prefetch(&self, start: usize, count: usize) {
+        self.dsm.prefetch(self.place(start, count), (count * size_of::<T>()) as u64);
+    }
+
     /// Bytes from the start of the region to element `index`, having checked that `count` are there.
     #[inline]
     fn place(&self, index: usize, count: usize) -> u64 {
@@ -126,6 +138,14 @@ impl SharedArray<'_, u64> {
 }
 
 impl Dsm {
+    /// Fetches the pages of `bytes` bytes, `offset` bytes into the region, which are in range.
+    pub(super) fn prefetch(&self, offset: u64, bytes: u64) {
+        if bytes > 0 {
+            let (first, last) = (offset / PAGE_BYTES as u64, (offset + bytes - 1) / PAGE_BYTES as u64);
+            self.shared.enter(|engine| engine.prefetch(PageRange::new(Page(first), last - first + 1)));
+        }
+    }
+
     /// Performs `operation` on the aligned and allocated word at `offset` bytes into the region.
     pub(super) fn atomic(&self, offset: u64, operation: AtomicOperation) -> u64 {
         let performed = self.shared.perform(

@@ -81,7 +81,10 @@ impl Dsm {
         roster: Vec<RosterEntry>,
         lifeline: Option<File>,
     ) -> Result<Dsm, Error> {
-        let engine = Engine::new(me, driver, region, roster).map_err(|why| Error::Placement(why.to_string()))?;
+        let mut engine = Engine::new(me, driver, region, roster).map_err(|why| Error::Placement(why.to_string()))?;
+        if job.prefetch {
+            engine.fetch_ahead();
+        }
         #[cfg(feature = "planted")]
         let engine = engine.planted()?;
         let (shared, thread) = Shared::start(me, job.poll, engine, lifeline).map_err(Error::Thread)?;

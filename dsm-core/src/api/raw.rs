@@ -50,6 +50,14 @@ impl Dsm {
         Ok(self.atomic(self.word(address)?, AtomicOperation::CompareSwap { expect, new }))
     }
 
+    /// [`SharedArray::prefetch`](crate::SharedArray::prefetch) for the `bytes` bytes from `address` on, as far as they are shared.
+    pub fn prefetch_at(&self, address: usize, bytes: u64) {
+        let base = self.region.base();
+        let start = (address.max(base) - base) as u64;
+        let end = (address as u64).saturating_add(bytes).saturating_sub(base as u64).min(self.region.bytes());
+        self.prefetch(start, end.saturating_sub(start));
+    }
+
     /// The offset into the region of the allocated, aligned word at `address`.
     fn word(&self, address: usize) -> Result<u64, Error> {
         let offset = address.checked_sub(self.region.base()).ok_or(Error::NotAWord(address))? as u64;

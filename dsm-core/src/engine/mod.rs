@@ -15,6 +15,7 @@ mod peers;
 mod planted;
 mod polling;
 mod stats;
+mod streams;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ use protocol::barrier::Barrier;
 use protocol::locks::Locks;
 use protocol::message::PageMessage;
 use protocol::sequential::{Effect, Pages};
-use protocol::{Message, NodeId, Page};
+use protocol::{Epoch, Message, NodeId, Page};
 use rpc::driver::{Driver, Inbox, Incoming};
 use rpc::time::Time;
 use rpc::transport::{Channel, Peer, SendError};
@@ -40,6 +41,7 @@ use crate::mem::{Fault, FaultReader, PAGE_BYTES, Region};
 use atomics::Atomics;
 use holds::Holds;
 use peers::Peers;
+use streams::Streams;
 use waiters::Waiters;
 use watch::Ready;
 
@@ -65,6 +67,14 @@ pub(crate) struct Engine {
     region: &'static Region,
     faults: FaultReader,
     fault_batch: Vec<Fault>,
+    /// None where nothing is to be fetched ahead.
+    streams: Option<Streams>,
+    /// Pages that were asked for and have no frame yet.
+    without_frame: Vec<Page>,
+    /// Pages whose bytes have come in this turn: they are mapped together.
+    arrived: Vec<(Page, Epoch)>,
+    /// Bytes of pages that wait to be sent.
+    pages_unsent: usize,
     peers: Peers,
     pages: Pages,
     page_effects: Vec<Effect>,
@@ -114,6 +124,10 @@ impl Engine {
             region,
             faults: FaultReader::new(FAULT_BATCH),
             fault_batch: Vec::new(),
+            streams: None,
+            without_frame: Vec::new(),
+            arrived: Vec::new(),
+            pages_unsent: 0,
             peers: Peers::new(roster),
             pages: Pages::new(me, nodes),
             page_effects: Vec::new(),
@@ -164,7 +178,7 @@ impl Engine {
 
     /// Puts on the network what waits to go.
     pub(crate) fn flush(&mut self) {
-        self.urgent = false;
+        (self.urgent, self.pages_unsent) = (false, 0);
         self.driver.flush();
     }
 
@@ -188,6 +202,11 @@ impl Engine {
         }
     }
 
+    /// Fetches pages ahead of threads that read in streams.
+    pub(crate) fn fetch_ahead(&mut self) {
+        self.streams = Some(Streams::default());
+    }
+
     /// Pages allocated so far by collective allocations.
     pub(crate) fn pages_allocated(&self) -> u64 {
         self.pages.homes().end().0
@@ -209,7 +228,8 @@ impl Engine {
             }
         }
         self.inbox = Some(inbox);
-        result.map(|()| datagrams > 0)
+        result.and_then(|()| self.map_arrived())?;
+        Ok(datagrams > 0)
     }
 
     fn incoming(&mut self, incoming: Incoming<'_>) -> Result<(), Fatal> {

@@ -2,12 +2,18 @@
 
 use protocol::message::{Access, PageMessage};
 use protocol::sequential::{Effect, Unallocated};
-use protocol::{Message, NodeId, Page};
+use protocol::{Epoch, Message, NodeId, Page};
 use rpc::transport::Channel;
 
 use super::holds::NOBODY_WAITS;
 use super::{Engine, Fatal, WaitingFault};
-use crate::mem::{self, FaultKind, PAGE_BYTES, PageRange};
+use crate::mem::{self, Fault, FaultKind, PAGE_BYTES, PageRange};
+
+/// Pages that one hint may ask for.
+const PREFETCH_MAX: u64 = 1024;
+
+/// Pages leave when they fill a datagram of the largest size.
+const FLUSH_BYTES: usize = 15 * PAGE_BYTES;
 
 /// Where the bytes of a page message stand, and who sent them.
 #[derive(Clone, Copy)]
@@ -35,20 +41,53 @@ impl Engine {
             let hold = self.holds.deserved(fault, || region.word(fault.page, offset).ok(), now);
             self.waiting_faults.push(WaitingFault { page: fault.page, offset, thread: fault.thread, since: now, hold });
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
+            self.want_frame(fault.page)?;
+            self.look_ahead(fault, access)?;
         }
         let any = !batch.is_empty();
         self.fault_batch = batch;
         Ok(any)
     }
 
-    /// While requests are on their way: makes ready the frames of pages that were just faulted on and have none.
-    pub(super) fn prepare(&mut self) -> Result<(), Fatal> {
-        for fault in std::mem::take(&mut self.fault_batch).drain(..) {
-            if !self.region.has_frame(fault.page)? {
-                self.region.prepare(fault.page)?;
-            }
+    /// Fetches what the thread that faulted will want next, where that can be guessed.
+    fn look_ahead(&mut self, fault: &Fault, access: Access) -> Result<(), Fatal> {
+        let (Some(streams), Some(thread), Access::Read) = (&mut self.streams, fault.thread, access) else { return Ok(()) };
+        let Some(ahead) = streams.faulted(thread, fault.page) else { return Ok(()) };
+        let allocation = self.pages.homes().allocation(fault.page);
+        ahead.pages().take_while(|page| allocation.contains(&page.0)).try_for_each(|page| self.fetch(page))
+    }
+
+    /// Asks for pages that a thread says it will read. Only a hint: no more than [`PREFETCH_MAX`] pages count.
+    pub(crate) fn prefetch(&mut self, range: PageRange) -> Result<(), Fatal> {
+        let range = PageRange { count: range.count.min(PREFETCH_MAX), ..range };
+        range.iter().try_for_each(|page| self.fetch(page))?;
+        self.flush();
+        self.prepare()
+    }
+
+    fn fetch(&mut self, page: Page) -> Result<(), Fatal> {
+        let mut effects = std::mem::take(&mut self.page_effects);
+        if self.pages.prefetch(page, &mut effects) {
+            self.stats.pages_prefetched += 1;
+            self.want_frame(page)?;
+        }
+        self.carry_out(effects, None)
+    }
+
+    fn want_frame(&mut self, page: Page) -> Result<(), Fatal> {
+        if !self.region.has_frame(page)? {
+            self.without_frame.push(page);
         }
         Ok(())
+    }
+
+    /// While requests are on their way: makes frames for the pages that will come.
+    pub(super) fn prepare(&mut self) -> Result<(), Fatal> {
+        let mut pages = std::mem::take(&mut self.without_frame);
+        let result = runs(&pages).try_for_each(|run| self.region.prepare(run));
+        pages.clear();
+        self.without_frame = pages;
+        Ok(result?)
     }
 
     /// A thread of the program, or an atomic operation, needs `access` to `page`.
@@ -70,9 +109,7 @@ impl Engine {
         }
         let now = self.driver.now();
         while let Some((page, epoch)) = self.holds.pop_expired(now) {
-            let mut effects = std::mem::take(&mut self.page_effects);
-            self.pages.hold_expired(page, epoch, &mut effects);
-            self.carry_out(effects, None)?;
+            self.end_hold(page, epoch)?;
         }
         Ok(())
     }
@@ -81,8 +118,12 @@ impl Engine {
         let mut rest = effects.as_slice();
         while let [effect, after @ ..] = rest {
             rest = match (effect, after) {
-                (Effect::Fill { page }, [Effect::Map { page: same, access }, after @ ..]) if page == same => {
-                    self.install(*page, *access, received)?;
+                (
+                    Effect::Fill { page },
+                    [Effect::Map { access: Access::Read, .. }, Effect::Hold { epoch, .. }, after @ ..],
+                ) => {
+                    self.fill(*page, received)?;
+                    self.arrived.push((*page, *epoch));
                     after
                 }
                 _ => {
@@ -97,53 +138,91 @@ impl Engine {
     }
 
     fn effect(&mut self, effect: Effect, received: Option<Received<'_>>) -> Result<(), Fatal> {
+        if let Effect::Send { to, message } = effect
+            && !message.carries_bytes()
+        {
+            return self.send(to, &Message::Page(message));
+        }
+        // It may be about one of them.
+        self.map_arrived()?;
         match effect {
-            Effect::Send { to, message } if message.carries_bytes() => return self.send_page(to, message),
-            Effect::Send { to, message } => return self.send(to, &Message::Page(message)),
-            Effect::Fill { page } => {
-                let bytes = self.page_bytes(page, received)?;
-                self.region.fill(page, bytes)?;
-            }
+            Effect::Send { to, message } => return self.send_page(to, message),
+            Effect::Fill { page } => self.fill(page, received)?,
             Effect::Zero { page } => {
                 self.stats.pages_zeroed += 1;
                 self.region.make_present(page)?;
             }
             Effect::Map { page, access } => {
                 self.region.map(PageRange::from(page), allowed(access))?;
-                return self.installed(page, None);
+                return self.installed(page);
             }
             Effect::Upgrade { page } => {
-                self.region.upgrade(page)?;
-                return self.installed(page, None);
+                match self.region.mapped(page)? {
+                    Some(_) => self.region.upgrade(page)?,
+                    // The copy is here, but was never mapped, or the kernel has dropped the mapping.
+                    None => self.region.map(page, mem::Access::Write)?,
+                }
+                return self.installed(page);
             }
             Effect::Protect { page } => self.region.downgrade(page)?,
             Effect::Discard { page } => {
                 self.stats.invalidations += 1;
                 self.region.discard(PageRange::from(page))?;
             }
-            Effect::Hold { page, epoch } => {
-                let hold = std::mem::replace(&mut self.hold_earned, NOBODY_WAITS);
-                self.holds.start(self.driver.now() + hold, page, epoch);
-            }
+            Effect::Hold { page, epoch } => return self.hold(page, epoch),
         }
         Ok(())
     }
 
-    /// Fills and maps a page in one step of the kernel's, where it has no frame yet.
-    fn install(&mut self, page: Page, access: Access, received: Option<Received<'_>>) -> Result<(), Fatal> {
-        let bytes = self.page_bytes(page, received)?;
-        self.region.install(page, bytes, allowed(access))?;
-        self.installed(page, Some(bytes))
+    /// Holds a page that was just mapped for as long as whoever waited for it deserves.
+    fn hold(&mut self, page: Page, epoch: Epoch) -> Result<(), Fatal> {
+        let hold = std::mem::replace(&mut self.hold_earned, NOBODY_WAITS);
+        if hold > NOBODY_WAITS {
+            self.holds.start(self.driver.now() + hold, page, epoch);
+            return Ok(());
+        }
+        self.end_hold(page, epoch)
     }
 
-    /// The bytes of `page`, which came with the message that is handled now.
-    fn page_bytes<'b>(&mut self, page: Page, received: Option<Received<'b>>) -> Result<&'b [u8], Fatal> {
+    fn end_hold(&mut self, page: Page, epoch: Epoch) -> Result<(), Fatal> {
+        let mut effects = std::mem::take(&mut self.page_effects);
+        self.pages.hold_expired(page, epoch, &mut effects);
+        self.carry_out(effects, None)
+    }
+
+    /// Maps the pages that have come, neighbours in one step. The first page of what was fetched ahead stays unmapped until somebody
+    /// comes to it: that is how it is noticed.
+    pub(super) fn map_arrived(&mut self) -> Result<(), Fatal> {
+        if self.arrived.is_empty() {
+            return Ok(());
+        }
+        let mut arrived = std::mem::take(&mut self.arrived);
+        let (streams, waiting) = (&self.streams, &self.waiting_faults);
+        let is_marker = |page| streams.as_ref().is_some_and(|streams| streams.is_marker(page));
+        let is_waited_for = |page| waiting.iter().any(|fault| fault.page == page);
+        for part in arrived.chunk_by(|(page, _), (next, _)| page.0 + 1 == next.0 && !is_marker(*page) && !is_marker(*next)) {
+            let Some((first, _)) = part.first() else { continue };
+            if part.len() > 1 || !is_marker(*first) || is_waited_for(*first) {
+                self.region.map(PageRange::new(*first, part.len() as u64), mem::Access::Read)?;
+            }
+        }
+        for (page, epoch) in arrived.drain(..) {
+            self.installed(page)?;
+            self.hold(page, epoch)?;
+        }
+        if self.arrived.is_empty() {
+            self.arrived = arrived;
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, page: Page, received: Option<Received<'_>>) -> Result<(), Fatal> {
         let Some(Received { from, bytes }) = received else { return Err(Fatal::NoBytes { node: self.me, page }) };
         if bytes.len() != PAGE_BYTES {
             return Err(Fatal::NoBytes { node: from, page });
         }
         self.stats.pages_received += 1;
-        Ok(bytes)
+        Ok(self.region.fill(page, bytes)?)
     }
 
     fn send_page(&mut self, to: NodeId, message: PageMessage) -> Result<(), Fatal> {
@@ -155,11 +234,16 @@ impl Engine {
         let (driver, header) = (&mut self.driver, &self.encoded);
         let sent =
             self.region.with_frame(message.page(), |frame| driver.send(peer, Channel::MEMORY, &[header, frame]))?;
+        self.pages_unsent += PAGE_BYTES;
+        if self.pages_unsent >= FLUSH_BYTES {
+            // The receiver can go on with what fills a datagram while the rest is made.
+            self.flush();
+        }
         self.check_sent(to, sent)
     }
 
-    /// The page is mapped: whoever waited for it goes on. `bytes` are what stands in it, where that is at hand.
-    fn installed(&mut self, page: Page, bytes: Option<&[u8]>) -> Result<(), Fatal> {
+    /// The page is mapped: whoever waited for it goes on.
+    fn installed(&mut self, page: Page) -> Result<(), Fatal> {
         if !self.waiting_faults.is_empty() {
             let now = self.driver.now();
             let (waited, earned) = (&mut self.stats.fault_wait, &mut self.hold_earned);
@@ -169,15 +253,19 @@ impl Engine {
                 if here {
                     *waited += now - fault.since;
                     *earned = fault.hold.max(*earned);
-                    let word = bytes.and_then(|bytes| bytes.get(fault.offset..)?.first_chunk());
-                    let word = word.map(|word| u64::from_ne_bytes(*word));
-                    holds.installed(fault.thread, word.or_else(|| region.word(page, fault.offset).ok()));
+                    holds.installed(fault.thread, region.word(page, fault.offset).ok());
                 }
                 !here
             });
         }
         self.perform_atomics(page)
     }
+}
+
+/// Runs of consecutive pages.
+fn runs(pages: &[Page]) -> impl Iterator<Item = PageRange> {
+    let parts = pages.chunk_by(|page, next| page.0 + 1 == next.0);
+    parts.filter_map(|part| Some(PageRange::new(*part.first()?, part.len() as u64)))
 }
 
 fn allowed(access: Access) -> mem::Access {

@@ -15,6 +15,8 @@ pub struct Stats {
     pub pages_received: u64,
     /// Pages whose bytes went to another node.
     pub pages_sent: u64,
+    /// Pages that were asked for before anybody needed them.
+    pub pages_prefetched: u64,
     /// Pages that nobody had written, made here.
     pub pages_zeroed: u64,
     /// Copies that this node gave up because another wrote.

@@ -72,6 +72,8 @@ pub struct JobSpec {
     pub consistency: Consistency,
     /// How long nodes poll for what others are about to send before they sleep; zero never polls.
     pub poll: Duration,
+    /// Whether nodes fetch pages ahead of threads that read in streams.
+    pub prefetch: bool,
     /// The address of node 0's socket; node *n* takes the port *n* above it. Port 0 lets every node take any.
     pub bind: SocketAddr,
     /// The address of the rendezvous service; port 0 takes any.
@@ -100,6 +102,7 @@ impl JobSpec {
             region_bytes: REGION_BYTES_DEFAULT,
             consistency: Consistency::default(),
             poll: POLL_DEFAULT,
+            prefetch: true,
             bind: any,
             listen: any,
             label: true,
@@ -119,6 +122,7 @@ impl JobSpec {
             consistency: self.consistency,
             impairments: self.impairments,
             poll: self.poll,
+            prefetch: self.prefetch,
             bind: self.bind_of(rank),
         }
     }

@@ -163,6 +163,16 @@ impl Pages {
         Ok(())
     }
 
+    /// Asks for `page` to read it before anybody needs it. False, and nothing happens, where that makes no sense: the page is here or
+    /// on its way, or no allocation covers it.
+    pub fn prefetch(&mut self, page: Page, out: &mut Vec<Effect>) -> bool {
+        let is_here = self.access(page).is_some() || self.transits.get(page).is_some();
+        let Some(home) = self.homes.home(page).filter(|_| !is_here) else { return false };
+        self.request(home, page, Access::Read, out);
+        self.settle(out);
+        true
+    }
+
     /// A message arrives from node `from`. One about a page that it cannot be about is ignored.
     pub fn receive(&mut self, from: NodeId, message: PageMessage, out: &mut Vec<Effect>) {
         self.handle(from, message, out);
