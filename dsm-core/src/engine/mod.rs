@@ -5,6 +5,7 @@
 //! wait. Nothing in here touches the program's view of the region, and nothing in here takes a lock that the program could
 //! hold while it faults.
 
+mod arrivals;
 mod atomics;
 mod farewell;
 mod fatal;
@@ -31,13 +32,14 @@ use protocol::barrier::Barrier;
 use protocol::locks::Locks;
 use protocol::message::PageMessage;
 use protocol::sequential::{Effect, Pages};
-use protocol::{Epoch, Message, NodeId, Page};
+use protocol::{Message, NodeId, Page};
 use rpc::driver::{Driver, Inbox, Incoming};
 use rpc::time::Time;
 use rpc::transport::{Channel, Peer, SendError};
 
 use crate::launch::rendezvous::RosterEntry;
 use crate::mem::{Fault, FaultReader, PAGE_BYTES, Region};
+use arrivals::Arrivals;
 use atomics::Atomics;
 use holds::Holds;
 use peers::Peers;
@@ -71,8 +73,6 @@ pub(crate) struct Engine {
     streams: Option<Streams>,
     /// Pages that were asked for and have no frame yet.
     without_frame: Vec<Page>,
-    /// Pages whose bytes have come in this turn: they are mapped together.
-    arrived: Vec<(Page, Epoch)>,
     /// Bytes of pages that wait to be sent.
     pages_unsent: usize,
     peers: Peers,
@@ -126,7 +126,6 @@ impl Engine {
             fault_batch: Vec::new(),
             streams: None,
             without_frame: Vec::new(),
-            arrived: Vec::new(),
             pages_unsent: 0,
             peers: Peers::new(roster),
             pages: Pages::new(me, nodes),
@@ -220,19 +219,18 @@ impl Engine {
     fn receive(&mut self) -> Result<bool, Fatal> {
         let mut inbox = self.inbox.take().unwrap_or_default();
         let datagrams = self.driver.receive(&mut inbox)?;
-        let mut result = Ok(());
-        for incoming in inbox.drain() {
-            result = self.incoming(incoming);
-            if result.is_err() {
-                break;
-            }
-        }
+        let taken = self.take_in(&mut inbox);
         self.inbox = Some(inbox);
-        result.and_then(|()| self.map_arrived())?;
-        Ok(datagrams > 0)
+        taken.map(|()| datagrams > 0)
     }
 
-    fn incoming(&mut self, incoming: Incoming<'_>) -> Result<(), Fatal> {
+    fn take_in(&mut self, inbox: &mut Inbox) -> Result<(), Fatal> {
+        let mut arrivals = Arrivals::default();
+        inbox.drain().try_for_each(|incoming| self.incoming(incoming, &mut arrivals))?;
+        self.map_arrivals(&mut arrivals)
+    }
+
+    fn incoming<'a>(&mut self, incoming: Incoming<'a>, arrivals: &mut Arrivals<'a>) -> Result<(), Fatal> {
         match incoming {
             Incoming::Up { peer, .. } => {
                 if self.peers.node(peer).is_none() {
@@ -244,7 +242,7 @@ impl Engine {
             Incoming::Lost { peer, reason, .. } => {
                 self.peers.node(peer).map_or(Ok(()), |node| self.lost(node, Lost::Seen(reason)))
             }
-            Incoming::Message { peer, channel: Channel::MEMORY, body } => self.message(peer, body),
+            Incoming::Message { peer, channel: Channel::MEMORY, body } => self.message(peer, body, arrivals),
             Incoming::Message { .. } => Ok(()),
         }
     }
@@ -262,7 +260,7 @@ impl Engine {
     }
 
     /// A message from `peer`. What does not make sense is ignored: an honest node never sends it.
-    fn message(&mut self, peer: Peer, body: &[u8]) -> Result<(), Fatal> {
+    fn message<'a>(&mut self, peer: Peer, body: &'a [u8], arrivals: &mut Arrivals<'a>) -> Result<(), Fatal> {
         let Some(from) = self.peers.node(peer) else { return Ok(()) };
         let Ok((message, rest)) = Message::decode(body) else { return Ok(()) };
         // Before the protocol sees it: what it has answered it cannot take back.
@@ -271,7 +269,7 @@ impl Engine {
             return Ok(());
         }
         match message {
-            Message::Page(message) => self.page_message(from, message, rest),
+            Message::Page(message) => self.page_message(from, message, rest, arrivals),
             Message::Lock(message) => self.lock_message(from, &message),
             Message::Barrier(message) => self.barrier_message(from, &message),
             Message::Atomic(message) => self.atomic_message(from, &message),

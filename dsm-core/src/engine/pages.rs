@@ -5,6 +5,7 @@ use protocol::sequential::{Effect, Unallocated};
 use protocol::{Epoch, Message, NodeId, Page};
 use rpc::transport::Channel;
 
+use super::arrivals::{Arrival, Arrivals};
 use super::holds::NOBODY_WAITS;
 use super::{Engine, Fatal, WaitingFault};
 use crate::mem::{self, Fault, FaultKind, PAGE_BYTES, PageRange};
@@ -41,44 +42,39 @@ impl Engine {
             let hold = self.holds.deserved(fault, || region.word(fault.page, offset).ok(), now);
             self.waiting_faults.push(WaitingFault { page: fault.page, offset, thread: fault.thread, since: now, hold });
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
-            self.want_frame(fault.page)?;
-            self.look_ahead(fault, access)?;
+            if !self.look_ahead(fault, access)? && !self.region.has_frame(fault.page)? {
+                self.without_frame.push(fault.page);
+            }
         }
         let any = !batch.is_empty();
         self.fault_batch = batch;
         Ok(any)
     }
 
-    /// Fetches what the thread that faulted will want next, where that can be guessed.
-    fn look_ahead(&mut self, fault: &Fault, access: Access) -> Result<(), Fatal> {
-        let (Some(streams), Some(thread), Access::Read) = (&mut self.streams, fault.thread, access) else { return Ok(()) };
-        let Some(ahead) = streams.faulted(thread, fault.page) else { return Ok(()) };
+    /// Fetches what the thread that faulted will want next, where that can be guessed; then the page that it wants now was fetched
+    /// before.
+    fn look_ahead(&mut self, fault: &Fault, access: Access) -> Result<bool, Fatal> {
+        let (Some(streams), Some(thread), Access::Read) = (&mut self.streams, fault.thread, access) else {
+            return Ok(false);
+        };
+        let Some(ahead) = streams.faulted(thread, fault.page) else { return Ok(false) };
         let allocation = self.pages.homes().allocation(fault.page);
-        ahead.pages().take_while(|page| allocation.contains(&page.0)).try_for_each(|page| self.fetch(page))
+        ahead.pages().take_while(|page| allocation.contains(&page.0)).try_for_each(|page| self.fetch(page))?;
+        Ok(true)
     }
 
     /// Asks for pages that a thread says it will read. Only a hint: no more than [`PREFETCH_MAX`] pages count.
     pub(crate) fn prefetch(&mut self, range: PageRange) -> Result<(), Fatal> {
         let range = PageRange { count: range.count.min(PREFETCH_MAX), ..range };
-        range.iter().try_for_each(|page| self.fetch(page))?;
-        self.flush();
-        self.prepare()
+        range.iter().try_for_each(|page| self.fetch(page))
     }
 
     fn fetch(&mut self, page: Page) -> Result<(), Fatal> {
         let mut effects = std::mem::take(&mut self.page_effects);
         if self.pages.prefetch(page, &mut effects) {
             self.stats.pages_prefetched += 1;
-            self.want_frame(page)?;
         }
-        self.carry_out(effects, None)
-    }
-
-    fn want_frame(&mut self, page: Page) -> Result<(), Fatal> {
-        if !self.region.has_frame(page)? {
-            self.without_frame.push(page);
-        }
-        Ok(())
+        self.carry_out(effects)
     }
 
     /// While requests are on their way: makes frames for the pages that will come.
@@ -94,13 +90,19 @@ impl Engine {
     pub(super) fn need(&mut self, page: Page, access: Access) -> Result<Result<(), Fatal>, Unallocated> {
         let mut effects = std::mem::take(&mut self.page_effects);
         self.pages.fault(page, access, &mut effects)?;
-        Ok(self.carry_out(effects, None))
+        Ok(self.carry_out(effects))
     }
 
-    pub(super) fn page_message(&mut self, from: NodeId, message: PageMessage, bytes: &[u8]) -> Result<(), Fatal> {
+    pub(super) fn page_message<'a>(
+        &mut self,
+        from: NodeId,
+        message: PageMessage,
+        bytes: &'a [u8],
+        arrivals: &mut Arrivals<'a>,
+    ) -> Result<(), Fatal> {
         let mut effects = std::mem::take(&mut self.page_effects);
         self.pages.receive(from, message, &mut effects);
-        self.carry_out(effects, Some(Received { from, bytes }))
+        self.carry_out_of(effects, Some(Received { from, bytes }), arrivals)
     }
 
     pub(super) fn expire_holds(&mut self) -> Result<(), Fatal> {
@@ -114,20 +116,35 @@ impl Engine {
         Ok(())
     }
 
-    fn carry_out(&mut self, mut effects: Vec<Effect>, received: Option<Received<'_>>) -> Result<(), Fatal> {
+    /// Carries out effects that no message led to.
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Fatal> {
+        self.carry_out_of(effects, None, &mut Arrivals::default())
+    }
+
+    fn carry_out_of<'a>(
+        &mut self,
+        mut effects: Vec<Effect>,
+        received: Option<Received<'a>>,
+        arrivals: &mut Arrivals<'a>,
+    ) -> Result<(), Fatal> {
         let mut rest = effects.as_slice();
         while let [effect, after @ ..] = rest {
             rest = match (effect, after) {
                 (
-                    Effect::Fill { page },
-                    [Effect::Map { access: Access::Read, .. }, Effect::Hold { epoch, .. }, after @ ..],
+                    &Effect::Fill { page },
+                    &[Effect::Map { access: Access::Read, .. }, Effect::Hold { epoch, .. }, ref after @ ..],
                 ) => {
-                    self.fill(*page, received)?;
-                    self.arrived.push((*page, *epoch));
+                    let bytes = self.page_bytes(page, received)?;
+                    self.arrive(Arrival { page, epoch, bytes }, arrivals)?;
                     after
                 }
-                _ => {
-                    self.effect(*effect, received)?;
+                (&Effect::Send { to, message }, after) if !message.carries_bytes() => {
+                    self.send(to, &Message::Page(message))?;
+                    after
+                }
+                (&effect, after) => {
+                    self.map_arrivals(arrivals)?;
+                    self.effect(effect, received)?;
                     after
                 }
             };
@@ -138,18 +155,16 @@ impl Engine {
     }
 
     fn effect(&mut self, effect: Effect, received: Option<Received<'_>>) -> Result<(), Fatal> {
-        if let Effect::Send { to, message } = effect
-            && !message.carries_bytes()
-        {
-            return self.send(to, &Message::Page(message));
-        }
-        // It may be about one of them.
-        self.map_arrived()?;
         match effect {
             Effect::Send { to, message } => return self.send_page(to, message),
-            Effect::Fill { page } => self.fill(page, received)?,
+            Effect::Fill { page } => {
+                let bytes = self.page_bytes(page, received)?;
+                self.stats.pages_received += 1;
+                self.region.fill(page, bytes)?;
+            }
             Effect::Zero { page } => {
                 self.stats.pages_zeroed += 1;
+                self.region.prepare(page)?;
                 self.region.make_present(page)?;
             }
             Effect::Map { page, access } => {
@@ -175,7 +190,7 @@ impl Engine {
     }
 
     /// Holds a page that was just mapped for as long as whoever waited for it deserves.
-    fn hold(&mut self, page: Page, epoch: Epoch) -> Result<(), Fatal> {
+    pub(super) fn hold(&mut self, page: Page, epoch: Epoch) -> Result<(), Fatal> {
         let hold = std::mem::replace(&mut self.hold_earned, NOBODY_WAITS);
         if hold > NOBODY_WAITS {
             self.holds.start(self.driver.now() + hold, page, epoch);
@@ -187,42 +202,13 @@ impl Engine {
     fn end_hold(&mut self, page: Page, epoch: Epoch) -> Result<(), Fatal> {
         let mut effects = std::mem::take(&mut self.page_effects);
         self.pages.hold_expired(page, epoch, &mut effects);
-        self.carry_out(effects, None)
+        self.carry_out(effects)
     }
 
-    /// Maps the pages that have come, neighbours in one step. The first page of what was fetched ahead stays unmapped until somebody
-    /// comes to it: that is how it is noticed.
-    pub(super) fn map_arrived(&mut self) -> Result<(), Fatal> {
-        if self.arrived.is_empty() {
-            return Ok(());
-        }
-        let mut arrived = std::mem::take(&mut self.arrived);
-        let (streams, waiting) = (&self.streams, &self.waiting_faults);
-        let is_marker = |page| streams.as_ref().is_some_and(|streams| streams.is_marker(page));
-        let is_waited_for = |page| waiting.iter().any(|fault| fault.page == page);
-        for part in arrived.chunk_by(|(page, _), (next, _)| page.0 + 1 == next.0 && !is_marker(*page) && !is_marker(*next)) {
-            let Some((first, _)) = part.first() else { continue };
-            if part.len() > 1 || !is_marker(*first) || is_waited_for(*first) {
-                self.region.map(PageRange::new(*first, part.len() as u64), mem::Access::Read)?;
-            }
-        }
-        for (page, epoch) in arrived.drain(..) {
-            self.installed(page)?;
-            self.hold(page, epoch)?;
-        }
-        if self.arrived.is_empty() {
-            self.arrived = arrived;
-        }
-        Ok(())
-    }
-
-    fn fill(&mut self, page: Page, received: Option<Received<'_>>) -> Result<(), Fatal> {
+    /// The bytes of `page`, which came with the message that is handled now.
+    fn page_bytes<'a>(&self, page: Page, received: Option<Received<'a>>) -> Result<&'a [u8], Fatal> {
         let Some(Received { from, bytes }) = received else { return Err(Fatal::NoBytes { node: self.me, page }) };
-        if bytes.len() != PAGE_BYTES {
-            return Err(Fatal::NoBytes { node: from, page });
-        }
-        self.stats.pages_received += 1;
-        Ok(self.region.fill(page, bytes)?)
+        if bytes.len() == PAGE_BYTES { Ok(bytes) } else { Err(Fatal::NoBytes { node: from, page }) }
     }
 
     fn send_page(&mut self, to: NodeId, message: PageMessage) -> Result<(), Fatal> {
@@ -243,7 +229,7 @@ impl Engine {
     }
 
     /// The page is mapped: whoever waited for it goes on.
-    fn installed(&mut self, page: Page) -> Result<(), Fatal> {
+    pub(super) fn installed(&mut self, page: Page) -> Result<(), Fatal> {
         if !self.waiting_faults.is_empty() {
             let now = self.driver.now();
             let (waited, earned) = (&mut self.stats.fault_wait, &mut self.hold_earned);

@@ -8,8 +8,10 @@ use super::states::{Access, State};
 use memmap2::Advice;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
-use nix::sys::uio::pwrite;
+use nix::sys::uio::pwritev;
 use protocol::Page;
+use smallvec::SmallVec;
+use std::io::IoSlice;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 impl Region {
@@ -32,9 +34,29 @@ impl Region {
             // is a Rust slice of the same length, and no Rust slice lives in the views but under a reader's lock.
             unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.frame_start(page), PAGE_BYTES) };
         } else {
-            self.write_file(page, bytes)?;
+            self.write_file(page, &[bytes])?;
             lock.state.frame = true;
         }
+        Ok(())
+    }
+
+    /// [`Region::fill`] for consecutive pages, from `first` on: in one step where none of them has a frame.
+    ///
+    /// # Errors
+    /// Those of [`Region::fill`]; then it is not known which of the pages were filled.
+    pub fn fill_run(&self, first: Page, pages: &[&[u8]]) -> Result<(), PageError> {
+        let numbered = || (first.0..).map(Page).zip(pages);
+        if let [bytes] = pages {
+            return self.fill(first, bytes);
+        }
+        let mut locks = self.states.exclusive_range(PageRange::new(first, pages.len() as u64))?;
+        if locks.iter().any(|lock| lock.state.frame) || pages.iter().any(|bytes| bytes.len() != PAGE_BYTES) {
+            drop(locks);
+            return numbered().try_for_each(|(page, bytes)| self.fill(page, bytes));
+        }
+        numbered().zip(&locks).try_for_each(|((page, _), lock)| unmapped(page, lock.state))?;
+        self.write_file(first, pages)?;
+        locks.iter_mut().for_each(|lock| lock.state.frame = true);
         Ok(())
     }
 
@@ -175,15 +197,17 @@ impl Region {
         self.system.as_mut_ptr().wrapping_add(page.0 as usize * PAGE_BYTES)
     }
 
-    fn write_file(&self, page: Page, bytes: &[u8]) -> Result<(), PageError> {
-        let failed = kernel(page, "writing a fresh frame");
+    /// Writes pages' worths of bytes to the memory file.
+    fn write_file(&self, page: Page, bytes: &[&[u8]]) -> Result<(), PageError> {
+        let failed = kernel(page, "writing fresh frames");
+        let slices: SmallVec<[IoSlice<'_>; 16]> = bytes.iter().map(|bytes| IoSlice::new(bytes)).collect();
         let start = page.0 as i64 * PAGE_BYTES as i64;
         loop {
-            match pwrite(&self.file, bytes, start) {
-                Ok(written) if written == bytes.len() => return Ok(()),
+            match pwritev(&self.file, &slices, start) {
+                Ok(written) if written == bytes.len() * PAGE_BYTES => return Ok(()),
                 Err(Errno::EINTR) => {}
-                // The memory file writes a page whole or not at all.
-                Ok(_) => return Err(failed(Errno::EIO)),
+                // The memory file writes a page whole or not at all; fewer pages than asked for means that memory ran out.
+                Ok(_) => return Err(failed(Errno::ENOSPC)),
                 Err(errno) => return Err(failed(errno)),
             }
         }

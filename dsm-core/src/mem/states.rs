@@ -7,6 +7,7 @@ use super::error::PageError;
 use super::page::PageRange;
 use memmap2::{Advice, MmapMut, MmapOptions};
 use protocol::Page;
+use smallvec::SmallVec;
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -104,7 +105,7 @@ impl States {
     }
 
     /// Locks a range, page by page in rising order, so that two such calls cannot block each other for ever.
-    pub fn exclusive_range(&self, range: PageRange) -> Result<Vec<Exclusive<'_>>, PageError> {
+    pub fn exclusive_range(&self, range: PageRange) -> Result<SmallVec<[Exclusive<'_>; 16]>, PageError> {
         range.iter().map(|page| self.exclusive(page)).collect()
     }
 
