@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use super::{Engine, Fatal};
 use crate::mem::{Access, PageRange};
 
-/// Pages that are mapped together, at most: what the largest datagram holds.
-const ARRIVALS_MAX: usize = 15;
+/// Pages that are mapped together, at most: what two of the largest datagrams hold.
+const ARRIVALS_MAX: usize = 30;
 
 /// A page that is granted, and whose bytes stand in a datagram.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,8 @@ impl Engine {
             self.region.fill_run(first.page, &bytes)?;
             self.map_run(run)?;
         }
-        for Arrival { page, epoch, .. } in pages {
-            self.installed(page)?;
+        for Arrival { page, epoch, bytes } in pages {
+            self.installed(page, Some(bytes))?;
             self.hold(page, epoch)?;
         }
         Ok(())

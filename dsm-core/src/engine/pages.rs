@@ -41,8 +41,10 @@ impl Engine {
             let region = self.region;
             let hold = self.holds.deserved(fault, || region.word(fault.page, offset).ok(), now);
             self.waiting_faults.push(WaitingFault { page: fault.page, offset, thread: fault.thread, since: now, hold });
+            let is_news = !self.pages.is_pending(fault.page);
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
-            if !self.look_ahead(fault, access)? && !self.region.has_frame(fault.page)? {
+            self.look_ahead(fault, access)?;
+            if is_news && !self.region.has_frame(fault.page)? {
                 self.without_frame.push(fault.page);
             }
         }
@@ -51,16 +53,12 @@ impl Engine {
         Ok(any)
     }
 
-    /// Fetches what the thread that faulted will want next, where that can be guessed; then the page that it wants now was fetched
-    /// before.
-    fn look_ahead(&mut self, fault: &Fault, access: Access) -> Result<bool, Fatal> {
-        let (Some(streams), Some(thread), Access::Read) = (&mut self.streams, fault.thread, access) else {
-            return Ok(false);
-        };
-        let Some(ahead) = streams.faulted(thread, fault.page) else { return Ok(false) };
+    /// Fetches what the thread that faulted will want next, where that can be guessed.
+    fn look_ahead(&mut self, fault: &Fault, access: Access) -> Result<(), Fatal> {
+        let (Some(streams), Some(thread), Access::Read) = (&mut self.streams, fault.thread, access) else { return Ok(()) };
+        let Some(ahead) = streams.faulted(thread, fault.page) else { return Ok(()) };
         let allocation = self.pages.homes().allocation(fault.page);
-        ahead.pages().take_while(|page| allocation.contains(&page.0)).try_for_each(|page| self.fetch(page))?;
-        Ok(true)
+        ahead.pages().take_while(|page| allocation.contains(&page.0)).try_for_each(|page| self.fetch(page))
     }
 
     /// Asks for pages that a thread says it will read. Only a hint: no more than [`PREFETCH_MAX`] pages count.
@@ -169,7 +167,7 @@ impl Engine {
             }
             Effect::Map { page, access } => {
                 self.region.map(PageRange::from(page), allowed(access))?;
-                return self.installed(page);
+                return self.installed(page, None);
             }
             Effect::Upgrade { page } => {
                 match self.region.mapped(page)? {
@@ -177,7 +175,7 @@ impl Engine {
                     // The copy is here, but was never mapped, or the kernel has dropped the mapping.
                     None => self.region.map(page, mem::Access::Write)?,
                 }
-                return self.installed(page);
+                return self.installed(page, None);
             }
             Effect::Protect { page } => self.region.downgrade(page)?,
             Effect::Discard { page } => {
@@ -228,8 +226,8 @@ impl Engine {
         self.check_sent(to, sent)
     }
 
-    /// The page is mapped: whoever waited for it goes on.
-    pub(super) fn installed(&mut self, page: Page) -> Result<(), Fatal> {
+    /// The page is mapped: whoever waited for it goes on. `bytes` are what stands in it, where they are at hand.
+    pub(super) fn installed(&mut self, page: Page, bytes: Option<&[u8]>) -> Result<(), Fatal> {
         if !self.waiting_faults.is_empty() {
             let now = self.driver.now();
             let (waited, earned) = (&mut self.stats.fault_wait, &mut self.hold_earned);
@@ -239,7 +237,9 @@ impl Engine {
                 if here {
                     *waited += now - fault.since;
                     *earned = fault.hold.max(*earned);
-                    holds.installed(fault.thread, region.word(page, fault.offset).ok());
+                    let word = bytes.and_then(|bytes| bytes.get(fault.offset..)?.first_chunk());
+                    let word = word.map(|word| u64::from_ne_bytes(*word));
+                    holds.installed(fault.thread, word.or_else(|| region.word(page, fault.offset).ok()));
                 }
                 !here
             });

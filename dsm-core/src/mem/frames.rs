@@ -40,22 +40,32 @@ impl Region {
         Ok(())
     }
 
-    /// [`Region::fill`] for consecutive pages, from `first` on: in one step where none of them has a frame.
+    /// [`Region::fill`] for consecutive pages, from `first` on: one step for those beside each other that have no frame.
     ///
     /// # Errors
     /// Those of [`Region::fill`]; then it is not known which of the pages were filled.
     pub fn fill_run(&self, first: Page, pages: &[&[u8]]) -> Result<(), PageError> {
-        let numbered = || (first.0..).map(Page).zip(pages);
-        if let [bytes] = pages {
-            return self.fill(first, bytes);
+        let numbered: SmallVec<[(Page, &[u8]); 32]> = (first.0..).map(Page).zip(pages.iter().copied()).collect();
+        let has_frame = |page: Page| self.has_frame(page).unwrap_or(true);
+        for part in numbered.chunk_by(|one, next| !has_frame(one.0) && !has_frame(next.0)) {
+            match part {
+                [] => {}
+                [(page, bytes)] => self.fill(*page, bytes)?,
+                [(page, _), ..] => self.fill_fresh(*page, part)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills consecutive pages, from `first` on, none of which has a frame.
+    fn fill_fresh(&self, first: Page, pages: &[(Page, &[u8])]) -> Result<(), PageError> {
+        if let Some((page, bytes)) = pages.iter().find(|(_, bytes)| bytes.len() != PAGE_BYTES) {
+            return Err(PageError::Length { page: page.0, bytes: bytes.len() });
         }
         let mut locks = self.states.exclusive_range(PageRange::new(first, pages.len() as u64))?;
-        if locks.iter().any(|lock| lock.state.frame) || pages.iter().any(|bytes| bytes.len() != PAGE_BYTES) {
-            drop(locks);
-            return numbered().try_for_each(|(page, bytes)| self.fill(page, bytes));
-        }
-        numbered().zip(&locks).try_for_each(|((page, _), lock)| unmapped(page, lock.state))?;
-        self.write_file(first, pages)?;
+        pages.iter().zip(&locks).try_for_each(|((page, _), lock)| unmapped(*page, lock.state))?;
+        let bytes: SmallVec<[&[u8]; 32]> = pages.iter().map(|(_, bytes)| *bytes).collect();
+        self.write_file(first, &bytes)?;
         locks.iter_mut().for_each(|lock| lock.state.frame = true);
         Ok(())
     }
@@ -200,7 +210,7 @@ impl Region {
     /// Writes pages' worths of bytes to the memory file.
     fn write_file(&self, page: Page, bytes: &[&[u8]]) -> Result<(), PageError> {
         let failed = kernel(page, "writing fresh frames");
-        let slices: SmallVec<[IoSlice<'_>; 16]> = bytes.iter().map(|bytes| IoSlice::new(bytes)).collect();
+        let slices: SmallVec<[IoSlice<'_>; 32]> = bytes.iter().map(|bytes| IoSlice::new(bytes)).collect();
         let start = page.0 as i64 * PAGE_BYTES as i64;
         loop {
             match pwritev(&self.file, &slices, start) {

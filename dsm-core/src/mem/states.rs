@@ -105,7 +105,7 @@ impl States {
     }
 
     /// Locks a range, page by page in rising order, so that two such calls cannot block each other for ever.
-    pub fn exclusive_range(&self, range: PageRange) -> Result<SmallVec<[Exclusive<'_>; 16]>, PageError> {
+    pub fn exclusive_range(&self, range: PageRange) -> Result<SmallVec<[Exclusive<'_>; 32]>, PageError> {
         range.iter().map(|page| self.exclusive(page)).collect()
     }
 

@@ -15,6 +15,8 @@ use nix::sys::socket::{
 pub(super) const BATCH: usize = 16;
 /// No UDP datagram is larger.
 const DATAGRAM_BYTES: usize = 1 << 16;
+/// A datagram of at least this size is part of something larger: the next one is most likely there, too.
+const BULK_BYTES: usize = DATAGRAM_BYTES / 2;
 /// How often to go on after an error that is about a single datagram.
 const ATTEMPTS: usize = 8;
 
@@ -100,8 +102,8 @@ impl Socket {
         if self.dedicated_to == Some(*to) { self.udp.send(bytes) } else { self.udp.send_to(bytes, to) }
     }
 
-    /// Reads what is there: one datagram by the plain call, or up to [`BATCH`] at once when `many` are expected.
-    /// Returns how many.
+    /// Reads what is there: one datagram by the plain call, and more if it is of those that come one after the other; or up to
+    /// [`BATCH`] at once when `many` are expected. Returns how many.
     pub fn receive(&mut self, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
         for _ in 0..ATTEMPTS {
             let read = if many { self.receive_many(arrivals) } else { self.receive_one(arrivals) };
@@ -116,13 +118,26 @@ impl Socket {
         Ok(0)
     }
 
-    fn receive_one(&self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let space = arrivals.buffer.get_mut(..DATAGRAM_BYTES).unwrap_or_default();
-        let found = self.udp.recv_from(space)?;
-        if let Some(first) = arrivals.found.first_mut() {
-            *first = found;
+    fn receive_one(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
+        let Arrivals { buffer, found } = arrivals;
+        let mut count = 0;
+        for (slot, space) in found.iter_mut().zip(buffer.chunks_exact_mut(DATAGRAM_BYTES)) {
+            match self.udp.recv_from(space) {
+                Ok(arrival) => *slot = arrival,
+                Err(error) if count == 0 => return Err(error),
+                Err(error) => {
+                    if is_about_one_datagram(&error) {
+                        self.read_errors();
+                    }
+                    break;
+                }
+            }
+            count += 1;
+            if slot.0 < BULK_BYTES {
+                break;
+            }
         }
-        Ok(1)
+        Ok(count)
     }
 
     fn receive_many(&self, arrivals: &mut Arrivals) -> io::Result<usize> {

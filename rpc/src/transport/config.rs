@@ -62,7 +62,7 @@ impl Default for TransportConfig {
             max_queued_bytes: 64 << 20,
             max_reassembly_bytes_per_peer: 32 << 20,
             max_reassembly_bytes: 256 << 20,
-            window_bytes: 192 << 10,
+            window_bytes: 256 << 10,
             window_fragments: crate::wire::WINDOW_FRAGMENTS,
             ack_delay: Duration::from_micros(500),
             connect_timeout: Duration::from_secs(5),

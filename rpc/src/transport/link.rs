@@ -16,8 +16,8 @@ use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS,
 use crate::wire::{MAX_WORDS, data_header_bytes, fragment_bytes};
 
 /// Acknowledge at once when this much has arrived since the last acknowledgement: the sender's window must not run dry.
-/// One datagram of the largest size is less, so that a call with large arguments still costs two datagrams.
-const ACK_EVERY_BYTES: usize = 80 << 10;
+/// Two datagrams of the largest size are less, so that who asks for the next as soon as they have come needs no bare acknowledgement.
+const ACK_EVERY_BYTES: usize = 160 << 10;
 /// The same in fragments.
 const ACK_EVERY_FRAGMENTS: usize = 128;
 

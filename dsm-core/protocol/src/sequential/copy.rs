@@ -28,6 +28,10 @@ pub(super) struct Transit {
 }
 
 impl Transit {
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
     fn is_over(&self) -> bool {
         self.pending.is_none() && self.held.is_none() && self.deferred.is_none()
     }

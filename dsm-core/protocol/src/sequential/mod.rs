@@ -150,6 +150,11 @@ impl Pages {
         self.copies.get(page)?.access
     }
 
+    /// Whether this node has asked for `page` and not got it.
+    pub fn is_pending(&self, page: Page) -> bool {
+        self.transits.get(page).is_some_and(Transit::is_pending)
+    }
+
     /// A thread of this node needs `access` to `page`. A [`Effect::Map`] or [`Effect::Upgrade`] follows, now or later. Repeating it
     /// does no harm.
     ///
