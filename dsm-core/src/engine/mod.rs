@@ -158,12 +158,16 @@ impl Engine {
     /// Does what there is to do, without waiting. Says whether there was anything.
     fn turn(&mut self, ready: Ready) -> Result<bool, Fatal> {
         let mut busy = false;
+        let mut answers = ready.socket || ready.timer;
         if ready.faults {
-            busy |= self.read_faults()?;
+            let faults = self.read_faults()?;
             self.flush();
             self.prepare()?;
+            busy |= faults.any;
+            // Pages that were fetched ahead of a reader have most likely come by the time that it comes to them.
+            answers |= faults.awaited;
         }
-        if ready.socket || ready.timer {
+        if answers {
             busy |= self.receive()?;
             self.expire_holds()?;
         }

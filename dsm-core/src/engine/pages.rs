@@ -23,12 +23,22 @@ struct Received<'a> {
     bytes: &'a [u8],
 }
 
+/// What came of looking for faults.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Faults {
+    /// There were some.
+    pub(super) any: bool,
+    /// Some on a page that had been asked for before.
+    pub(super) awaited: bool,
+}
+
 impl Engine {
     /// Takes the faults that the kernel has for us.
-    pub(super) fn read_faults(&mut self) -> Result<bool, Fatal> {
+    pub(super) fn read_faults(&mut self) -> Result<Faults, Fatal> {
         let mut batch = std::mem::take(&mut self.fault_batch);
         batch.clear();
         self.faults.read(self.region, &mut batch)?;
+        let mut faults = Faults::default();
         for fault in &batch {
             let access = if fault.write { Access::Write } else { Access::Read };
             *match (fault.kind, access) {
@@ -41,16 +51,17 @@ impl Engine {
             let region = self.region;
             let hold = self.holds.deserved(fault, || region.word(fault.page, offset).ok(), now);
             self.waiting_faults.push(WaitingFault { page: fault.page, offset, thread: fault.thread, since: now, hold });
-            let is_news = !self.pages.is_pending(fault.page);
+            let is_awaited = self.pages.is_pending(fault.page);
+            faults.awaited |= is_awaited;
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
             self.look_ahead(fault, access)?;
-            if is_news && !self.region.has_frame(fault.page)? {
+            if !is_awaited && !self.region.has_frame(fault.page)? {
                 self.without_frame.push(fault.page);
             }
         }
-        let any = !batch.is_empty();
+        faults.any = !batch.is_empty();
         self.fault_batch = batch;
-        Ok(any)
+        Ok(faults)
     }
 
     /// Fetches what the thread that faulted will want next, where that can be guessed.

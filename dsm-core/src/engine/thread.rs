@@ -220,7 +220,7 @@ impl Shared {
             match polling.pause(now) {
                 Pause::None => {}
                 // Whoever ran has most likely stopped at a fault: to look whether there is one costs as much as to read it.
-                Pause::Shared => return Ok(Ready::BOTH),
+                Pause::Shared => return Ok(Ready::FAULTS),
                 Pause::Alone => {
                     let ready = self.watch.look()?;
                     if ready.any() {

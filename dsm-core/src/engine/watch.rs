@@ -32,8 +32,8 @@ impl Ready {
     /// Look everywhere.
     pub(super) const ALL: Ready = Ready { faults: true, socket: true, timer: true, bell: true };
 
-    /// Look for faults, and for datagrams.
-    pub(super) const BOTH: Ready = Ready { faults: true, socket: true, timer: false, bell: false };
+    /// Look only for faults.
+    pub(super) const FAULTS: Ready = Ready { faults: true, socket: false, timer: false, bell: false };
 
     /// Look only for datagrams.
     pub(super) const SOCKET: Ready = Ready { faults: false, socket: true, timer: false, bell: false };
