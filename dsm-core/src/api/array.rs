@@ -6,6 +6,7 @@ use protocol::Page;
 use protocol::message::AtomicOperation;
 
 use super::Dsm;
+use crate::engine::Awaited;
 use crate::mem::{Element, PAGE_BYTES, PageRange};
 
 /// An array in shared memory: the same elements at the same address on every node.
@@ -149,6 +150,7 @@ impl Dsm {
     /// Performs `operation` on the aligned and allocated word at `offset` bytes into the region.
     pub(super) fn atomic(&self, offset: u64, operation: AtomicOperation) -> u64 {
         let performed = self.shared.perform(
+            Awaited::Answer,
             |stats| &mut stats.atomic_wait,
             |engine, signal| engine.atomic(offset, operation, signal.clone()).map(|()| true),
         );

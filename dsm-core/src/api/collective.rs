@@ -3,7 +3,7 @@
 use protocol::NodeId;
 
 use super::{Dsm, SharedArray};
-use crate::engine::Purpose;
+use crate::engine::{Awaited, Purpose};
 use crate::error::Error;
 use crate::mem::{Element, PAGE_BYTES};
 
@@ -90,9 +90,11 @@ impl Dsm {
     }
 
     pub(super) fn arrive(&self, purpose: Purpose) -> Result<(), Error> {
-        let arrived = self
-            .shared
-            .perform(|stats| &mut stats.barrier_wait, |engine, signal| engine.enter_barrier(purpose, signal.clone()));
+        let arrived = self.shared.perform(
+            Awaited::Others,
+            |stats| &mut stats.barrier_wait,
+            |engine, signal| engine.enter_barrier(purpose, signal.clone()),
+        );
         arrived.map(drop).ok_or(Error::CollectiveInUse)
     }
 }

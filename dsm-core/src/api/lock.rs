@@ -3,6 +3,7 @@
 use protocol::LockId;
 
 use super::Dsm;
+use crate::engine::Awaited;
 use crate::error::Error;
 
 /// A held lock; dropping it releases the lock.
@@ -33,6 +34,7 @@ impl Dsm {
     /// Takes lock `id` without a guard.
     pub(super) fn acquire_lock(&self, id: u64) {
         self.shared.perform(
+            Awaited::Answer,
             |stats| &mut stats.lock_wait,
             |engine, signal| engine.acquire(LockId(id), signal.clone()).map(|()| true),
         );

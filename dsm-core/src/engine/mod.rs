@@ -50,7 +50,7 @@ use watch::Ready;
 use fatal::Lost;
 pub(crate) use fatal::{Fatal, Purpose};
 pub use stats::Stats;
-pub(crate) use thread::Shared;
+pub(crate) use thread::{Awaited, Shared};
 pub(crate) use waiters::Signal;
 
 /// How long a peer may be silent before it counts as dead. With a ping every half second, every other node has noticed a death

@@ -24,6 +24,15 @@ use super::{DEAD_AFTER, Engine, Fatal, Stats};
 /// The longest sleep: the thread looks at the clock this often, so that it notices when it was stopped.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
+/// What a thread of the program waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The answer to what it sends: nothing comes before that has left.
+    Answer,
+    /// What others send when they get there: it may come at any moment, also while this thread leaves, or comes back.
+    Others,
+}
+
 /// The engine of this process, as its thread and the program's threads share it.
 pub(crate) struct Shared {
     me: NodeId,
@@ -92,6 +101,7 @@ impl Shared {
     /// `false`.
     pub(crate) fn perform(
         &self,
+        awaited: Awaited,
         account: fn(&mut Stats) -> &mut Duration,
         work: impl FnOnce(&mut Engine, &Arc<Signal>) -> Result<bool, Fatal>,
     ) -> Option<u64> {
@@ -99,8 +109,7 @@ impl Shared {
         let mut seat = self.lock();
         let begun = self.check(&mut seat, |engine| work(engine, &signal));
         if begun && signal.poll().is_none() {
-            seat.engine.flush();
-            seat = self.drive(seat, &signal, start);
+            seat = self.drive(seat, awaited, &signal, start);
             if signal.poll().is_none() {
                 self.leave(seat);
                 self.parked.fetch_add(1, Ordering::Relaxed);
@@ -116,14 +125,24 @@ impl Shared {
     }
 
     /// Looks for datagrams on behalf of a thread that waits for `signal` since `start`, for as long as that pays.
-    fn drive<'s>(&'s self, mut seat: MutexGuard<'s, Seat>, signal: &Signal, start: Instant) -> MutexGuard<'s, Seat> {
+    fn drive<'s>(
+        &'s self,
+        mut seat: MutexGuard<'s, Seat>,
+        awaited: Awaited,
+        signal: &Signal,
+        start: Instant,
+    ) -> MutexGuard<'s, Seat> {
         let mut polling = Polling::new(self.poll, start);
         if !polling.goes_on(start) {
             return seat;
         }
+        if awaited == Awaited::Answer {
+            seat.engine.flush();
+        }
         if self.drivers.fetch_add(1, Ordering::Relaxed) == 0 {
             self.check(&mut seat, |_| self.watch.listen(false));
         }
+        seat.engine.flush();
         drop(seat);
         loop {
             let now = Instant::now();
@@ -139,6 +158,10 @@ impl Shared {
             }
         }
         let mut seat = self.lock();
+        if awaited == Awaited::Others {
+            // What has come by now should not wake the engine's thread.
+            self.check(&mut seat, |engine| engine.turn(Ready::SOCKET).map(drop));
+        }
         if self.drivers.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.check(&mut seat, |_| self.watch.listen(true));
         }
