@@ -45,6 +45,9 @@ impl Region {
     /// # Errors
     /// Those of [`Region::fill`]; then it is not known which of the pages were filled.
     pub fn fill_run(&self, first: Page, pages: &[&[u8]]) -> Result<(), PageError> {
+        if let [bytes] = pages {
+            return self.fill(first, bytes);
+        }
         let numbered: SmallVec<[(Page, &[u8]); 32]> = (first.0..).map(Page).zip(pages.iter().copied()).collect();
         let has_frame = |page: Page| self.has_frame(page).unwrap_or(true);
         for part in numbered.chunk_by(|one, next| !has_frame(one.0) && !has_frame(next.0)) {

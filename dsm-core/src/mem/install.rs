@@ -20,7 +20,10 @@ impl Region {
     /// # Errors
     /// [`PageError`]; the pages before the one it names are mapped.
     pub fn map(&self, range: impl Into<PageRange>, access: Access) -> Result<(), PageError> {
-        self.pieces(range.into())?.try_for_each(|piece| self.map_piece(piece, access))
+        self.pieces(range.into())?.try_for_each(|piece| match piece.count {
+            1 => self.map_locked(piece.first, &mut [self.states.exclusive(piece.first)?], access),
+            _ => self.map_locked(piece.first, &mut self.states.exclusive_range(piece)?, access),
+        })
     }
 
     /// Puts a page's worth of bytes into a page that the program view does not map, maps it and wakes the threads that wait
@@ -113,14 +116,14 @@ impl Region {
             .map_err(|error| kernel(range.first, "UFFDIO_WAKE")(errno_of(error)))
     }
 
-    fn map_piece(&self, piece: PageRange, access: Access) -> Result<(), PageError> {
-        let mut locks = self.states.exclusive_range(piece)?;
+    /// Maps consecutive pages from `first` on, whose locks these are.
+    fn map_locked(&self, first: Page, locks: &mut [Exclusive<'_>], access: Access) -> Result<(), PageError> {
         if let Some(at) = locks.iter().position(|lock| !lock.state.frame) {
-            return Err(PageError::NoFrame { page: piece.first.0 + at as u64 });
+            return Err(PageError::NoFrame { page: first.0 + at as u64 });
         }
         let (mut done, mut tries) = (0, 0);
         while done < locks.len() {
-            let page = Page(piece.first.0 + done as u64);
+            let page = Page(first.0 + done as u64);
             let bytes = (locks.len() - done) * PAGE_BYTES;
             let protect = access == Access::Read;
             match continue_range(&self.uffd, self.start_of(page) as usize, bytes, protect) {
