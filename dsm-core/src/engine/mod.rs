@@ -164,8 +164,9 @@ impl Engine {
             self.flush();
             self.prepare()?;
             busy |= faults.any;
-            // Pages that were fetched ahead of a reader have most likely come by the time that it comes to them.
-            answers |= faults.awaited;
+            // Pages that were fetched ahead of a reader have most likely come by the time that it comes to them. And when there is no
+            // fault after all, there may be datagrams.
+            answers |= faults.awaited || !faults.any;
         }
         if answers {
             busy |= self.receive()?;

@@ -66,7 +66,9 @@ impl Engine {
 
     /// Fetches what the thread that faulted will want next, where that can be guessed.
     fn look_ahead(&mut self, fault: &Fault, access: Access) -> Result<(), Fatal> {
-        let (Some(streams), Some(thread), Access::Read) = (&mut self.streams, fault.thread, access) else { return Ok(()) };
+        let (Some(streams), Some(thread), Access::Read) = (&mut self.streams, fault.thread, access) else {
+            return Ok(());
+        };
         let Some(ahead) = streams.faulted(thread, fault.page) else { return Ok(()) };
         let allocation = self.pages.homes().allocation(fault.page);
         ahead.pages().take_while(|page| allocation.contains(&page.0)).try_for_each(|page| self.fetch(page))

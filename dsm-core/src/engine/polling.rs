@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 const YIELD_EVERY: Duration = Duration::from_micros(5);
 
 /// A yield that takes this long let somebody else run.
-const SHARED: Duration = Duration::from_micros(3);
+const SHARED: Duration = Duration::from_nanos(1500);
 
 /// So many such yields, each without anything to do after it, end the polling.
-const STRIKES: u32 = 3;
+const STRIKES: u32 = 10;
 
 /// A yield that takes this long was to somebody who computes: a datagram may have waited for all that time. Shorter ones happen on
 /// virtual machines without anybody else wanting the processor.

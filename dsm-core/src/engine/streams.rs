@@ -83,7 +83,8 @@ impl Stream {
             return page != self.last && page.0.abs_diff(self.last.0) <= STRIDE_MAX;
         }
         // Up to the end of what was fetched: pages may be taken away again before they are used.
-        let reach = self.ahead.map_or(1, |(first, count)| first.0.abs_diff(self.last.0) / self.stride.unsigned_abs() + count);
+        let reach =
+            self.ahead.map_or(1, |(first, count)| first.0.abs_diff(self.last.0) / self.stride.unsigned_abs() + count);
         let way = page.0.wrapping_sub(self.last.0) as i64;
         way != 0 && way % self.stride == 0 && (1..=reach as i64).contains(&(way / self.stride))
     }
@@ -148,7 +149,9 @@ impl Streams {
         let stream = &mut entry.streams[0];
         let before = stream.ahead.map(|(marker, _)| marker);
         let ahead = stream.advance(page)?;
-        before.map(|marker| self.unmark(marker));
+        if let Some(marker) = before {
+            self.unmark(marker);
+        }
         *self.markers.entry(ahead.first).or_default() += 1;
         Some(ahead)
     }
