@@ -14,6 +14,9 @@ pub enum Unit {
     /// Millions of bytes a second: more is better.
     #[serde(rename = "MB/s")]
     MegabytesPerSecond,
+    /// Hundredths.
+    #[serde(rename = "%")]
+    Percent,
 }
 
 impl fmt::Display for Unit {
@@ -21,6 +24,7 @@ impl fmt::Display for Unit {
         f.pad(match self {
             Unit::Microseconds => "us",
             Unit::MegabytesPerSecond => "MB/s",
+            Unit::Percent => "%",
         })
     }
 }
@@ -52,9 +56,14 @@ impl Figure {
         Figure { name: name.to_string(), unit, n: samples.len(), p10: at(10), p50: at(50), p90: at(90), p99: at(99) }
     }
 
-    /// The median, for each percentile, of the same figure from several launches.
+    /// The median, for each percentile, of the same figure from several launches. Of launches with one sample each, the percentiles
+    /// of the samples.
     pub fn median(launches: &[Figure]) -> Option<Figure> {
         let first = launches.first()?;
+        if launches.iter().all(|launch| launch.n == 1) {
+            let samples = launches.iter().map(|launch| launch.p50).collect();
+            return Some(Figure { n: 1, ..Figure::of(&first.name, first.unit, samples) });
+        }
         let middle = |of: fn(&Figure) -> f64| {
             let mut values: Vec<f64> = launches.iter().map(of).collect();
             values.sort_by(f64::total_cmp);
@@ -88,6 +97,7 @@ impl FromStr for Figure {
         let unit = match unit {
             "us" => Unit::Microseconds,
             "MB/s" => Unit::MegabytesPerSecond,
+            "%" => Unit::Percent,
             _ => return Err(wrong()),
         };
         let number = |word: &str| word.parse::<f64>().map_err(|_| wrong());

@@ -21,18 +21,28 @@ pub struct Plan {
     pub samples: usize,
 }
 
-/// Runs the plan, and calls `progress` before each launch. Returns each figure's launches, by name.
+/// One figure, from all launches.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// In which job.
+    pub part: Part,
+    /// What each launch said.
+    pub launches: Vec<Figure>,
+}
+
+/// Runs the plan, and calls `progress` before each launch. Returns the figures by name.
 ///
 /// # Errors
 ///
 /// A launch failed: a sentence for the user.
-pub fn measure(plan: Plan, mut progress: impl FnMut(Part)) -> Result<BTreeMap<String, Vec<Figure>>, String> {
-    let mut figures: BTreeMap<String, Vec<Figure>> = BTreeMap::new();
+pub fn measure(plan: Plan, mut progress: impl FnMut(Part)) -> Result<BTreeMap<String, Measured>, String> {
+    let mut figures: BTreeMap<String, Measured> = BTreeMap::new();
     for _ in 0..plan.launches {
         for part in Part::ALL {
             progress(part);
             for figure in launch_once(part, plan.samples)? {
-                figures.entry(figure.name.clone()).or_default().push(figure);
+                let none = || Measured { part, launches: Vec::new() };
+                figures.entry(figure.name.clone()).or_insert_with(none).launches.push(figure);
             }
         }
     }
@@ -45,7 +55,7 @@ fn launch_once(part: Part, samples: usize) -> Result<Vec<Figure>, String> {
     spec.args = ["node".into(), part.name().into(), samples.to_string().into()].into();
     spec.label = false;
     spec.pin = true;
-    spec.prefetch = part == Part::Streams;
+    spec.prefetch = part.prefetches();
     spec.poll = if part.sleeps() { Duration::ZERO } else { POLL_DEFAULT };
     spec.bind = free_ports(part.nodes()).map_err(|error| format!("no free ports: {error}"))?;
     let (printed, complaints) = (Kept::default(), Kept::default());

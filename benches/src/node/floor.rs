@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dsm_core::job::Job;
-use dsm_core::mem::{Access, BASE_DEFAULT, FaultReader, PAGE_BYTES, Region};
+use dsm_core::mem::{Access, BASE_DEFAULT, FaultReader, PAGE_BYTES, PageRange, Region};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use protocol::Page;
 
 use super::{consume, microseconds, say};
 use crate::figure::{Figure, Unit};
@@ -62,7 +63,8 @@ fn measure(link: &Link, samples: usize, sleeping: bool) -> io::Result<()> {
     say(echo, std::iter::repeat_with(round_trip).take(samples).collect::<io::Result<_>>()?);
     if !sleeping {
         bulk(link, samples / 2 + 1)?;
-        sequential_read(link, samples / 4 + 1)?;
+        sequential_read(link, samples / 4 + 1, false)?;
+        sequential_read(link, samples / 4 + 1, true)?;
     }
     link.ask(Ask::End)
 }
@@ -118,8 +120,9 @@ fn bulk(link: &Link, datagrams: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// The same into fresh frames, mapped, and one word of every cache line read.
-fn sequential_read(link: &Link, datagrams: usize) -> io::Result<()> {
+/// The same into fresh frames, filled one by one or all pages of a datagram in one step, mapped, and one word of every cache line
+/// read.
+fn sequential_read(link: &Link, datagrams: usize, batched: bool) -> io::Result<()> {
     let region = region(datagrams * BULK_PAGES)?;
     let mut buffer = vec![0; BULK_PAGES * PAGE_BYTES];
     let start = Instant::now();
@@ -127,17 +130,22 @@ fn sequential_read(link: &Link, datagrams: usize) -> io::Result<()> {
     stream(link, datagrams, |datagram| {
         link.receive(&mut buffer)?;
         let first = datagram * BULK_PAGES;
-        for (index, page) in buffer.chunks(PAGE_BYTES).enumerate() {
-            region.fill(protocol::Page((first + index) as u64), page).map_err(io::Error::other)?;
+        if batched {
+            let pages: Vec<&[u8]> = buffer.chunks(PAGE_BYTES).collect();
+            region.fill_run(Page(first as u64), &pages).map_err(io::Error::other)?;
+        } else {
+            let mut pages = (first as u64..).map(Page).zip(buffer.chunks(PAGE_BYTES));
+            pages.try_for_each(|(page, bytes)| region.fill(page, bytes)).map_err(io::Error::other)?;
         }
-        let range = dsm_core::mem::PageRange::new(protocol::Page(first as u64), BULK_PAGES as u64);
+        let range = PageRange::new(Page(first as u64), BULK_PAGES as u64);
         region.map(range, Access::Read).map_err(io::Error::other)?;
         let lines = (first * PAGE_BYTES..(first + BULK_PAGES) * PAGE_BYTES).step_by(64);
         sum = lines.map(|offset| region.load::<u64>(offset as u64)).fold(sum, u64::wrapping_add);
         Ok(())
     })?;
     std::hint::black_box(sum);
-    say_speed("floor_sequential_read", datagrams, start);
+    let name = if batched { "floor_sequential_read_batched" } else { "floor_sequential_read" };
+    say_speed(name, datagrams, start);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod faults;
 mod floor;
+mod processors;
 mod streams;
 mod sync;
 
@@ -51,6 +52,16 @@ impl Part {
         }
     }
 
+    /// Whether its nodes fetch pages ahead: where single faults are measured they must not.
+    pub fn prefetches(self) -> bool {
+        self == Part::Streams
+    }
+
+    /// How its nodes wait, for people.
+    pub fn waiting(self) -> &'static str {
+        if self.sleeps() { "sleeping" } else { "polling 100 us" }
+    }
+
     /// Whether both sides sleep while they wait.
     pub fn sleeps(self) -> bool {
         matches!(self, Part::Sleeping | Part::FloorSleeping)
@@ -72,6 +83,7 @@ pub fn play(part: Part, samples: usize) -> Result<(), String> {
         Part::Pair => {
             bench.pair_faults()?;
             bench.pair_sync();
+            bench.pair_processors()?;
         }
         Part::Streams => bench.streams()?,
         Part::Sleeping => bench.read_fault("remote_read_fault_sleeping", Placement::Node(1))?,
