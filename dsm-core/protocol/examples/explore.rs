@@ -1,11 +1,12 @@
 //! Explores the page protocol further than the tests do:
 //!
 //! ```text
-//! cargo run --release -p protocol --example explore -- NODES HOMES REQUESTS MINUTES
+//! cargo run --release -p protocol --example explore -- NODES HOMES REQUESTS MINUTES [hints]
 //! ```
 //!
 //! `HOMES` names the home of each page, as in `0,1` for two pages with two homes; `REQUESTS` is how many faults each node's
-//! program causes. Ends with status 1 where an invariant does not hold, and prints how.
+//! program causes; with `hints`, some of these may be hints of what to fetch ahead. Ends with status 1 where an invariant does
+//! not hold, and prints how.
 
 #[path = "../tests/model/drain.rs"]
 mod drain;
@@ -21,17 +22,24 @@ use std::time::Duration;
 
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
-const USAGE: &str = "usage: explore NODES HOMES REQUESTS MINUTES, for example: explore 3 0 3 60";
+const USAGE: &str = "usage: explore NODES HOMES REQUESTS MINUTES [hints], for example: explore 3 0 3 60";
 
 /// The model and how long to explore it.
 fn arguments() -> Option<(pages::Cluster, Duration)> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [nodes, homes, requests, minutes] = arguments.as_slice() else { return None };
+    let [nodes, homes, requests, minutes, rest @ ..] = arguments.as_slice() else { return None };
+    let hints = match rest {
+        [] => false,
+        [word] if word == "hints" => true,
+        _ => return None,
+    };
     let nodes = nodes.parse().ok().filter(|nodes| (1..=protocol::NODES_MAX).contains(nodes))?;
     let homes: Vec<usize> = homes.split(',').map(|home| home.parse().ok()).collect::<Option<_>>()?;
     let minutes: u64 = minutes.parse().ok()?;
     let is_fine = homes.iter().all(|&home| home < nodes);
-    is_fine.then_some((pages::Cluster::new(nodes, &homes, requests.parse().ok()?), Duration::from_secs(60 * minutes)))
+    let model = if hints { pages::Cluster::with_hints } else { pages::Cluster::new };
+    let model = model(nodes, &homes, requests.parse().ok()?);
+    is_fine.then_some((model, Duration::from_secs(60 * minutes)))
 }
 
 fn main() -> ExitCode {

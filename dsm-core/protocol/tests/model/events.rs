@@ -25,6 +25,10 @@ pub enum Event {
     InvalidationDeferred,
     /// An invalidation came before the grant that it follows.
     InvalidationIsEarly,
+    /// The same, and no thread waits for the page: it was fetched ahead.
+    HintIsLate,
+    /// A thread faults on a page that is on its way already.
+    HintIsInTime,
     /// A request came while another one's transaction ran.
     Queued,
 }

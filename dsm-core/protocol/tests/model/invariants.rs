@@ -7,8 +7,8 @@ use stateright::Property;
 use crate::events::Event;
 use crate::pages::{Access, Cluster, State};
 
-pub fn of_pages() -> Vec<Property<Cluster>> {
-    vec![
+pub fn of_pages(hints: bool) -> Vec<Property<Cluster>> {
+    let mut properties = vec![
         Property::always("effects can be carried out", |_, state: &State| state.broken.is_none()),
         Property::always("one writer or many readers", is_exclusive),
         Property::always("every readable copy is fresh", is_fresh),
@@ -37,7 +37,18 @@ pub fn of_pages() -> Vec<Property<Cluster>> {
         Property::sometimes("all nodes read", |cluster: &Cluster, state: &State| {
             cluster.nodes().all(|node| state.view(node, Page(0)).mapped == Some(Access::Read) && state.truth[0] > 0)
         }),
-    ]
+    ];
+    if hints {
+        properties.extend([
+            Property::sometimes("a thread comes to a page on its way", |_, state: &State| {
+                state.events.has(Event::HintIsInTime)
+            }),
+            Property::sometimes("an invalidation overtakes a page that nobody waits for", |_, state: &State| {
+                state.events.has(Event::HintIsLate)
+            }),
+        ]);
+    }
+    properties
 }
 
 fn mapped(cluster: &Cluster, state: &State, page: Page) -> NodeSet {
@@ -73,7 +84,10 @@ fn home_is_right(cluster: &Cluster, state: &State) -> bool {
             owner.is_some() || matches!(busy, Some((_, Access::Write))) || state.truth[page.0 as usize] == 0;
         let is_known = match busy {
             None => {
-                let is_promised = |node: NodeId| state.view(node, page).waiting.is_some();
+                let is_promised = |node: NodeId| {
+                    let view = state.view(node, page);
+                    view.waiting.is_some() || view.ahead
+                };
                 holders.minus(copies).is_empty()
                     && copies.minus(holders).iter().all(is_promised)
                     && owner.is_none_or(|owner| holders.contains(owner))
@@ -84,7 +98,8 @@ fn home_is_right(cluster: &Cluster, state: &State) -> bool {
     })
 }
 
-/// The kernel repeats events, and threads fault on what has just come: such a fault is answered at once.
+/// The kernel repeats events, and threads fault on what has just come: such a fault is answered at once. A hint about such a page
+/// asks for nothing.
 fn repeated_faults_are_answered(cluster: &Cluster, state: &State) -> bool {
     let mut events = cluster.nodes().flat_map(|node| cluster.pages().map(move |page| (node, page)));
     events.all(|(node, page)| {
@@ -96,13 +111,13 @@ fn repeated_faults_are_answered(cluster: &Cluster, state: &State) -> bool {
 
 fn is_answered(state: &State, node: NodeId, page: Page, access: Access) -> bool {
     let (mut machine, mut out) = (state.machines[node.rank()].as_ref().clone(), Vec::new());
-    let is_ok = machine.fault(page, access, &mut out).is_ok();
+    let is_ok = machine.fault(page, access, &mut out).is_ok() && !machine.prefetch(page, &mut out);
     is_ok && out == [protocol::sequential::Effect::Map { page, access }] && machine == *state.machines[node.rank()]
 }
 
 fn changes_nothing(state: &State, node: NodeId, page: Page, access: Access) -> bool {
     let (mut machine, mut out) = (state.machines[node.rank()].as_ref().clone(), Vec::new());
-    let is_ok = machine.fault(page, access, &mut out).is_ok();
+    let is_ok = machine.fault(page, access, &mut out).is_ok() && !machine.prefetch(page, &mut out);
     is_ok && out.is_empty() && machine == *state.machines[node.rank()]
 }
 
@@ -110,7 +125,7 @@ fn changes_nothing(state: &State, node: NodeId, page: Page, access: Access) -> b
 fn is_settled(cluster: &Cluster, state: &State) -> bool {
     let is_idle = |(page, &home): (Page, &usize)| state.machines[home].belief(page).is_none_or(|it| it.busy.is_none());
     state.broken.is_some()
-        || state.views.iter().all(|view| view.waiting.is_none())
+        || state.views.iter().all(|view| view.waiting.is_none() && !view.ahead)
             && state.machines.iter().all(|machine| !machine.has_deferred())
             && cluster.pages().zip(&cluster.homes).all(is_idle)
 }

@@ -20,8 +20,10 @@ pub struct Cluster {
     pub nodes: usize,
     /// The home of each page, by rank.
     pub homes: Vec<usize>,
-    /// How many faults each node's program may cause.
+    /// How many faults and hints each node's program may cause.
     pub requests: u8,
+    /// Whether it gives hints: what to fetch before anybody needs it.
+    pub hints: bool,
     pub bug: Option<Bug>,
     pub drained: Drained,
 }
@@ -46,6 +48,8 @@ pub struct View {
     pub stored: bool,
     /// What a thread of the program has faulted for, and not got.
     pub waiting: Option<Access>,
+    /// The page is being fetched ahead of the program, and has not come.
+    pub ahead: bool,
     /// The hold that runs: until it ends, the page may not be taken away.
     pub held: Option<Epoch>,
 }
@@ -70,6 +74,7 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Fault(NodeId, Page, Access),
+    Prefetch(NodeId, Page),
     Store(NodeId, Page),
     Deliver(Packet),
     Expire(NodeId, Page, Epoch),
@@ -170,6 +175,7 @@ impl State {
         if view.waiting <= Some(access) {
             view.waiting = None;
         }
+        view.ahead = false;
         let is_partial = view.waiting.is_some();
         let before = view.mapped.replace(access);
         if is_partial {
@@ -188,8 +194,22 @@ impl State {
         next.requests_left[node.rank()] -= 1;
         let view = next.view_mut(node, page);
         view.waiting = view.waiting.max(Some(access));
+        if view.ahead {
+            next.events.add(Event::HintIsInTime);
+        }
         if refused {
             next.broken = Some("a fault on an allocated page was refused");
+        }
+        Some(next.carry_out(node, out, None))
+    }
+
+    fn prefetch(&self, node: NodeId, page: Page) -> Option<State> {
+        let mut asks = false;
+        let (mut next, out) = self.after(node, |machine, out| asks = machine.prefetch(page, out))?;
+        next.requests_left[node.rank()] -= 1;
+        next.view_mut(node, page).ahead = true;
+        if !asks {
+            next.broken = Some("a hint that asks for nothing has effects");
         }
         Some(next.carry_out(node, out, None))
     }
@@ -217,7 +237,8 @@ impl State {
             PageMessage::Invalidated { .. } if out.is_empty() => next.events.add(Event::GoneIsEarly),
             PageMessage::Forward { .. } if has_deferred => next.events.add(Event::ForwardDeferred),
             PageMessage::Invalidate { page, .. } if has_deferred && self.view(*to, *page).mapped.is_none() => {
-                next.events.add(Event::InvalidationIsEarly)
+                let is_unwanted = self.view(*to, *page).waiting.is_none();
+                next.events.add(if is_unwanted { Event::HintIsLate } else { Event::InvalidationIsEarly })
             }
             PageMessage::Invalidate { .. } if has_deferred => next.events.add(Event::InvalidationDeferred),
             PageMessage::Request { .. } if out.is_empty() => next.events.add(Event::Queued),
@@ -242,7 +263,12 @@ impl State {
 
 impl Cluster {
     pub fn new(nodes: usize, homes: &[usize], requests: u8) -> Cluster {
-        Cluster { nodes, homes: homes.to_vec(), requests, bug: None, drained: Drained::default() }
+        Cluster { nodes, homes: homes.to_vec(), requests, hints: false, bug: None, drained: Drained::default() }
+    }
+
+    /// The same, with a program that gives hints, too.
+    pub fn with_hints(nodes: usize, homes: &[usize], requests: u8) -> Cluster {
+        Cluster { hints: true, ..Cluster::new(nodes, homes, requests) }
     }
 
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
@@ -306,6 +332,9 @@ impl Model for Cluster {
                         .into_iter()
                         .filter(|&access| view.mapped < Some(access) && view.waiting < Some(access));
                     actions.extend(wanted.map(|access| Action::Fault(node, page, access)));
+                    if self.hints && view.mapped.is_none() && view.waiting.is_none() && !view.ahead {
+                        actions.push(Action::Prefetch(node, page));
+                    }
                 }
             }
         }
@@ -314,6 +343,7 @@ impl Model for Cluster {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         match action {
             Action::Fault(node, page, access) => last.fault(node, page, access),
+            Action::Prefetch(node, page) => last.prefetch(node, page),
             Action::Store(node, page) => Some(last.store(node, page)),
             Action::Deliver(packet) => last.deliver(&packet),
             Action::Expire(node, page, epoch) => Some(last.expire((node, page, epoch))),
@@ -321,6 +351,6 @@ impl Model for Cluster {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        crate::invariants::of_pages()
+        crate::invariants::of_pages(self.hints)
     }
 }
