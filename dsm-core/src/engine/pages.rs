@@ -241,6 +241,8 @@ impl Engine {
 
     /// The page is mapped: whoever waited for it goes on. `bytes` are what stands in it, where they are at hand.
     pub(super) fn installed(&mut self, page: Page, bytes: Option<&[u8]>) -> Result<(), Fatal> {
+        // What is earned for one page must not stay for the next: a page that was here already is mapped and not held.
+        self.hold_earned = NOBODY_WAITS;
         if !self.waiting_faults.is_empty() {
             let now = self.driver.now();
             let (waited, earned) = (&mut self.stats.fault_wait, &mut self.hold_earned);

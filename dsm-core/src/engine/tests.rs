@@ -1,5 +1,7 @@
 //! An engine among nodes that say whatever a test wants.
 
+mod ahead;
+
 use std::time::{Duration, Instant};
 
 use protocol::Placement;
@@ -37,9 +39,16 @@ impl Puppet {
     }
 
     fn say(&mut self, message: &Message, bytes: &[u8]) {
-        let mut encoded = Vec::new();
-        message.encode(&mut encoded);
-        self.driver.send(self.peer.unwrap(), Channel::MEMORY, &[&encoded, bytes]).unwrap();
+        self.say_together(&[(*message, bytes)]);
+    }
+
+    /// Says all this, in one datagram where it fits.
+    fn say_together(&mut self, messages: &[(Message, &[u8])]) {
+        for (message, bytes) in messages {
+            let mut encoded = Vec::new();
+            message.encode(&mut encoded);
+            self.driver.send(self.peer.unwrap(), Channel::MEMORY, &[&encoded, bytes]).unwrap();
+        }
         self.driver.flush();
     }
 
@@ -65,12 +74,17 @@ struct Scene {
 impl Scene {
     /// With one page, at home at node 1, and all sessions open. `None`, said on stderr, where the machine grants no userfaultfd.
     fn of(nodes: usize) -> Option<Scene> {
-        let region = Box::leak(Box::new(mem::tests::region(1)?));
+        Scene::with_pages(nodes, 1)
+    }
+
+    /// [`Scene::of`] with that many pages.
+    fn with_pages(nodes: usize, pages: u64) -> Option<Scene> {
+        let region = Box::leak(Box::new(mem::tests::region(pages)?));
         let (driver, puppets) = (bind(), (1..nodes).map(|_| Puppet::new()).collect::<Vec<_>>());
         let addrs = [&driver].into_iter().chain(puppets.iter().map(|puppet| &puppet.driver)).map(Driver::local_addr);
         let roster = addrs.map(|addr| RosterEntry { addr, pid: 0 }).collect();
         let mut engine = Engine::new(node(0), driver, region, roster).unwrap();
-        engine.extend(1, Placement::Node(node(1)));
+        engine.extend(pages, Placement::Node(node(1)));
         let mut scene = Scene { engine, puppets };
         scene.until(|scene| scene.puppets.iter().all(|puppet| puppet.peer.is_some()));
         Some(scene)
