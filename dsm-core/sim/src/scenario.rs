@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::{NODES_MAX, NodeId, Placement};
 
-use crate::random::Random;
+use crate::random::{Random, mix};
 
 /// A run counts only with this many loads and stores.
 pub const OPERATIONS_MIN: u64 = 1_000;
@@ -36,6 +36,8 @@ pub struct Scenario {
     pub repeated_fault: f64,
     /// The kernel has dropped the mapping of a page when a thread touches it, with this probability.
     pub dropped_mapping: f64,
+    /// When a thread faults, its node fetches pages around that page ahead of it, with this probability.
+    pub ahead: f64,
     /// A protocol hears a message once more, later, with this probability: the transport would not let it happen, but no protocol
     /// relies on that.
     pub echo: f64,
@@ -120,6 +122,9 @@ pub struct Death {
 /// Partitions and pauses end before this, so that keep-alives can still get through.
 const TROUBLE_MS_MAX: u64 = 1_000;
 
+/// Any number: what tells the source of [`Scenario::ahead`] from the others.
+const AHEAD: u64 = 0x6168_6561_6400_0000;
+
 impl Scenario {
     /// Draws the run of `seed`. With `nodes`, that is how many there are (2 to 64), and the rest is drawn all the same.
     pub fn draw(seed: u64, nodes: Option<usize>) -> Scenario {
@@ -128,6 +133,8 @@ impl Scenario {
         let nodes = nodes.unwrap_or(drawn).clamp(2, NODES_MAX);
         let threads = if nodes > 16 { 1 } else { 1 + random.index(3) };
         let operations = random.between(1_300, if nodes > 16 { 2_000 } else { 4_000 });
+        // From a source of its own: everything else is what it was before pages were fetched ahead.
+        let ahead = Random::new(mix(seed ^ AHEAD)).pick(&[0.0, 0.05, 0.5]);
         let death = random.chance(0.15).then(|| draw_death(&mut random, nodes, operations));
         Scenario {
             seed: random.next(),
@@ -142,6 +149,7 @@ impl Scenario {
             hold: random.pick(&[Duration::ZERO, Duration::from_micros(160), Duration::from_millis(3)]),
             repeated_fault: random.pick(&[0.0, 0.02, 0.2]),
             dropped_mapping: random.pick(&[0.0, 0.01]),
+            ahead,
             echo: random.pick(&[0.0, 0.05]),
             links: draw_links(&mut random),
             reaction: (0..nodes).map(|_| draw_reaction(&mut random)).collect(),

@@ -50,7 +50,7 @@ fn a_seed_gives_the_same_run_each_time_and_traced_or_not() {
 #[test]
 fn a_node_that_speaks_to_one_that_just_died_names_the_death_and_not_the_failed_send() {
     // In each of them the word that a session has ended stands in the same batch behind a message whose answer goes there.
-    for seed in [2687, 3301, 3960] {
+    for seed in [3230, 3494, 3743] {
         check(&run(seed, &Options::default()));
     }
 }

@@ -103,6 +103,8 @@ pub(crate) struct Node {
     echoes: BTreeSet<(Time, NodeId, Vec<u8>)>,
     faults: VecDeque<(Page, Access)>,
     holds: BTreeSet<(Time, Page, Epoch)>,
+    /// A thread waited for the page that was just installed.
+    awaited: bool,
     waiters: BTreeMap<Waiter, usize>,
     last_waiter: u64,
     at_barrier: Option<usize>,
@@ -138,6 +140,7 @@ impl Node {
             echoes: BTreeSet::new(),
             faults: VecDeque::new(),
             holds: BTreeSet::new(),
+            awaited: false,
             waiters: BTreeMap::new(),
             last_waiter: 0,
             at_barrier: None,

@@ -2,10 +2,16 @@
 
 use protocol::message::{Access, PageMessage};
 use protocol::sequential::Effect;
-use protocol::{Message, NodeId, Page};
+use protocol::{Epoch, Message, NodeId, Page};
 
 use super::{Around, FAULT_BATCH, Node, Stop};
 use crate::violation::Violation;
+
+/// Pages that are fetched ahead are nearer than this to the one that a thread faulted on.
+const AHEAD_MAX: u64 = 4;
+
+/// The engine leaves a page unmapped that nobody waits for where a thread's coming to it is to be noticed.
+const UNMAPPED: f64 = 0.3;
 
 impl Node {
     /// A thread touched a page as it may not now: an event for the next turn.
@@ -26,6 +32,24 @@ impl Node {
             let mut effects = Vec::new();
             let refused = Violation::FaultRefused { page, node: self.me };
             self.machines.pages.fault(page, access, &mut effects).map_err(|_| refused)?;
+            self.carry_out(effects, &[], cx)?;
+            self.look_ahead(page, cx)?;
+        }
+        Ok(())
+    }
+
+    /// Fetches pages around one that a thread faulted on. The engine guesses which; here any may be right or wrong.
+    fn look_ahead(&mut self, page: Page, cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+        if cx.scenario.ahead == 0.0 || !cx.random.chance(cx.scenario.ahead) {
+            return Ok(());
+        }
+        let first = page.0.saturating_sub(cx.random.below(AHEAD_MAX));
+        for page in (first..=page.0 + cx.random.below(AHEAD_MAX)).map(Page) {
+            let mut effects = Vec::new();
+            if self.machines.pages.prefetch(page, &mut effects) {
+                let me = self.me;
+                cx.trace.note(&[me.rank() as u64, page.0], || format!("{me} fetches page {} ahead", page.0));
+            }
             self.carry_out(effects, &[], cx)?;
         }
         Ok(())
@@ -48,9 +72,7 @@ impl Node {
             && end <= cx.now
         {
             self.holds.pop_first();
-            let mut effects = Vec::new();
-            self.machines.pages.hold_expired(page, epoch, &mut effects);
-            self.carry_out(effects, &[], cx)?;
+            self.end_hold(page, epoch, cx)?;
         }
         Ok(())
     }
@@ -81,23 +103,43 @@ impl Node {
             }
             Effect::Protect { page } => memory.protect(now, page)?,
             Effect::Discard { page } => memory.discard(now, page)?,
-            Effect::Hold { page, epoch } => {
-                // The engine learns how long threads take to wake.
-                let end = now + cx.random.micros(0, cx.scenario.hold.as_micros() as u64);
-                self.holds.insert((end, page, epoch));
-                memory.hold(page, end);
-            }
+            Effect::Hold { page, epoch } => return self.hold(page, epoch, cx),
         }
         Ok(())
+    }
+
+    /// Holds a page that was just mapped, where somebody waited for it.
+    fn hold(&mut self, page: Page, epoch: Epoch, cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+        let was_awaited = std::mem::take(&mut self.awaited);
+        // The engine learns how long threads take to wake.
+        let longest_us = if was_awaited { cx.scenario.hold.as_micros() as u64 } else { 0 };
+        let end = cx.now + cx.random.micros(0, longest_us);
+        self.memory.hold(page, end);
+        if was_awaited {
+            self.holds.insert((end, page, epoch));
+            return Ok(());
+        }
+        if cx.random.chance(UNMAPPED) {
+            self.memory.drop_mapping(page);
+        }
+        self.end_hold(page, epoch, cx)
+    }
+
+    fn end_hold(&mut self, page: Page, epoch: Epoch, cx: &mut Around<'_, '_>) -> Result<(), Stop> {
+        let mut effects = Vec::new();
+        self.machines.pages.hold_expired(page, epoch, &mut effects);
+        self.carry_out(effects, &[], cx)
     }
 
     /// The page is mapped: whoever waited for it tries again.
     fn installed(&mut self, page: Page, cx: &mut Around<'_, '_>) {
         cx.ghost.touch(page);
         let waiting = self.threads.iter_mut().enumerate().filter(|(_, thread)| thread.waits_for(page));
+        self.awaited = false;
         for (number, thread) in waiting {
             thread.resume();
             cx.woken.push(number);
+            self.awaited = true;
         }
     }
 }
