@@ -148,6 +148,11 @@ impl LastSeen {
         self.0.iter().any(|(known, _)| *known == node)
     }
 
+    /// Bytes that the entries take outside of this value: none for the first two nodes.
+    pub(crate) fn bytes_elsewhere(&self) -> usize {
+        if self.0.spilled() { self.0.capacity() * size_of::<(NodeId, RequestId)>() } else { 0 }
+    }
+
     /// Records `request` of `node`. False when this request, or a later one of that node, was recorded before.
     pub fn record(&mut self, node: NodeId, request: RequestId) -> bool {
         match self.0.iter_mut().find(|(known, _)| *known == node) {

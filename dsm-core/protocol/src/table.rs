@@ -34,6 +34,13 @@ impl<T: Default + PartialEq> PageTable<T> {
         &mut chunk[(page.0 % CHUNK) as usize]
     }
 
+    /// Bytes of all chunks and their places in the tree, without what the tree and the allocator add. `elsewhere` gives what a record
+    /// has outside of it.
+    pub(crate) fn bytes(&self, elsewhere: impl Fn(&T) -> usize) -> usize {
+        let inside = self.chunks.len() * (size_of::<(u64, Box<T>)>() + CHUNK as usize * size_of::<T>());
+        inside + self.chunks.values().flat_map(|records| records.iter()).map(elsewhere).sum::<usize>()
+    }
+
     /// The records that say something.
     fn used(&self) -> impl Iterator<Item = (u64, &T)> {
         let all = self.chunks.iter().flat_map(|(chunk, records)| (chunk * CHUNK..).zip(records.iter()));

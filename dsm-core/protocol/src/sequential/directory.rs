@@ -19,6 +19,13 @@ pub(super) struct Entry {
     seen: LastSeen,
 }
 
+impl Entry {
+    /// Bytes that it keeps outside of itself.
+    pub(super) fn bytes_elsewhere(&self) -> usize {
+        self.seen.bytes_elsewhere()
+    }
+}
+
 /// The transaction that runs on a page, and the requests that wait for its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Busy {

@@ -101,6 +101,23 @@ pub enum Effect {
 #[error("page {} was never allocated", .0.0)]
 pub struct Unallocated(pub Page);
 
+/// What the records of pages take in memory, in bytes, without what the allocator adds, and without the few pages that something is
+/// under way with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Of this node's copies.
+    pub copies: u64,
+    /// Of the directory, for pages whose home this node is.
+    pub directory: u64,
+}
+
+impl Kept {
+    /// Both.
+    pub fn bytes(self) -> u64 {
+        self.copies + self.directory
+    }
+}
+
 /// All pages at one node: its copies, and the directory of those that it is the home of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pages {
@@ -188,6 +205,11 @@ impl Pages {
     pub fn hold_expired(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
         self.copy_hold_expired(page, epoch, out);
         self.settle(out);
+    }
+
+    /// What is kept of the pages that were touched.
+    pub fn kept(&self) -> Kept {
+        Kept { copies: self.copies.bytes(|_| 0) as u64, directory: self.directory.bytes(Entry::bytes_elsewhere) as u64 }
     }
 
     /// Whether a recall or an invalidation waits for the end of a hold.
