@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{run, spec};
+use dsm_core::mem::{BASE_DEFAULT, Region, RegionError};
 use rpc::impair::Impairments;
 
 #[test]
@@ -58,6 +59,20 @@ fn many_threads_may_fault_on_one_page_at_once() {
 fn every_placement_keeps_what_was_stored() {
     run(spec(3, "placements")).expect_success("placements");
     run(spec(1, "placements")).expect_success("placements alone");
+}
+
+#[test]
+fn a_job_with_a_tebibyte_of_addresses_uses_memory_for_the_pages_that_it_touches() {
+    const TEBIBYTE: u64 = 1 << 40;
+    if let Err(error @ (RegionError::Open(_) | RegionError::NoRoom { .. } | RegionError::FileLimit { .. })) =
+        Region::new(TEBIBYTE, BASE_DEFAULT)
+    {
+        eprintln!("skipped: {error}");
+        return;
+    }
+    let mut job = spec(2, "far-apart 512");
+    job.region_bytes = TEBIBYTE;
+    println!("{}", run(job).expect_success("far-apart").stdout);
 }
 
 #[test]

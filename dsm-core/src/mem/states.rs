@@ -72,6 +72,8 @@ impl States {
     pub fn new(pages: usize) -> io::Result<States> {
         let bytes = MmapOptions::new().len(pages).no_reserve_swap().map_anon()?;
         bytes.advise(Advice::DontDump)?;
+        // Else one byte that is touched may cost two megabytes. A kernel without huge pages knows no such advice.
+        let _ = bytes.advise(Advice::NoHugePage);
         Ok(States { bytes, frames: AtomicU64::new(0) })
     }
 

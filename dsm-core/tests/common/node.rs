@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::net::UdpSocket;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         "relay" => relay(number(1)),
         "same-page" => same_page(number(1), number(2)),
         "placements" => placements(),
+        "far-apart" => far_apart(number(1)),
         "collectives" => collectives(),
         "wait" => wait(args.get(1).map(String::as_str).unwrap_or_default()),
         "mismatch" => mismatch(),
@@ -228,6 +230,49 @@ fn fill_and_look<T: dsm_core::Element + PartialEq>(dsm: &Dsm, array: SharedArray
     check(wrong.is_none(), || format!("{wrong:?} at address {:#x}", array.addr(0)))?;
     dsm.barrier();
     Ok(())
+}
+
+/// Every node stores to that many pages of an array that is as large as the region, far from each other, and loads what all have stored.
+fn far_apart(pages: usize) -> Part {
+    let dsm = Dsm::join()?;
+    let region_bytes = Job::from_env()?.unwrap_or_else(Job::alone).region_bytes;
+    let words = dsm.alloc::<u64>(region_bytes as usize / 8, Placement::Block)?;
+    let touched = pages * dsm.size();
+    let place = |number: usize| number * (words.len() / touched);
+    let before = status_bytes("RssAnon:")?;
+    (0..touched)
+        .filter(|number| number % dsm.size() == dsm.rank())
+        .for_each(|number| words.set(place(number), number as u64 + 1));
+    dsm.barrier();
+    let wrong = (0..touched).find(|&number| words.get(place(number)) != number as u64 + 1);
+    check(wrong.is_none(), || format!("word {wrong:?} is wrong"))?;
+    let grown = status_bytes("RssAnon:")?.saturating_sub(before);
+    let (frames, page_tables) = (memory_file_pages()?, status_bytes("VmPTE:")?);
+    println!("{touched} pages touched: {frames} frames; beside them {} bytes a page", grown / touched as u64);
+    println!("the kernel's page tables have {} bytes a page", page_tables / touched as u64);
+    check(frames == touched as u64, || "there is a frame for each page that was touched, and no other".to_string())?;
+    check(grown / touched as u64 <= 4 * PAGE_BYTES as u64, || "tables grow by what is touched".to_string())?;
+    dsm.barrier();
+    Ok(dsm.finalize()?)
+}
+
+/// A size that the kernel tells of this process.
+fn status_bytes(name: &str) -> Result<u64, Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
+
+/// How many pages the region's memory file has.
+fn memory_file_pages() -> Result<u64, Box<dyn Error>> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let path = entry?.path();
+        let is_region = std::fs::read_link(&path).is_ok_and(|target| target.to_string_lossy().contains("dsm-region"));
+        if is_region {
+            return Ok(std::fs::metadata(&path)?.blocks() * 512 / PAGE_BYTES as u64);
+        }
+    }
+    Err("no memory file".into())
 }
 
 /// Many barriers and allocations in a row.
