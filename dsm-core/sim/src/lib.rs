@@ -17,7 +17,7 @@
 //!    died, every other must have noticed within [`NOTICE_MAX`], and must name the right one.
 //!
 //! The node of a run is a double of `dsm-core`'s engine, which is bound to the kernel; remote atomic operations, which are the
-//! engine's and not a protocol's, are left out. Two things are added that the runtime must bear though the transport and most kernels
+//! engine's and not a protocol's, are left out, and which pages are fetched ahead is left to chance. Two things are added that the runtime must bear though the transport and most kernels
 //! spare it them: a protocol hears a message once more, and the kernel drops a mapping.
 //!
 //! The checks after a step look at the pages that the step has touched: the others are as they were when they were checked

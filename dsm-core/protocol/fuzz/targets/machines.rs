@@ -28,6 +28,11 @@ pub enum Step {
         page: u8,
         access: Access,
     },
+    /// A hint that the page will be read.
+    Prefetch {
+        node: u8,
+        page: u8,
+    },
     Lock {
         node: u8,
         lock: u8,
@@ -61,6 +66,7 @@ pub fn steps(mut bytes: &[u8]) -> Vec<Step> {
         bytes = rest;
         let access = if kind & 0x80 == 0 { Access::Read } else { Access::Write };
         steps.push(match kind % 8 {
+            0 if kind & 0x40 != 0 => Step::Prefetch { node, page: number },
             0 => Step::Fault { node, page: number, access },
             1 => Step::Lock { node, lock: number },
             2 => Step::Unlock { node, lock: number },
@@ -136,6 +142,11 @@ impl Cluster {
         match *step {
             Step::Fault { node, page, access } => {
                 self.fault(usize::from(node & 1), Page(u64::from(page) % PAGES), access)
+            }
+            Step::Prefetch { node, page } => {
+                let (rank, mut out) = (usize::from(node & 1), Vec::new());
+                self.nodes[rank].pages.prefetch(Page(u64::from(page) % PAGES), &mut out);
+                self.carry_out_pages(rank, out, None);
             }
             Step::Lock { node, lock } => self.acquire(usize::from(node & 1), LockId(u64::from(lock) % RESERVED)),
             Step::Unlock { node, lock } => self.release(usize::from(node & 1), LockId(u64::from(lock) % RESERVED)),

@@ -117,6 +117,7 @@ pub fn any_message() -> impl Strategy<Value = Message> {
 pub fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (any::<u8>(), any::<u8>(), access()).prop_map(|(node, page, access)| Step::Fault { node, page, access }),
+        2 => any::<(u8, u8)>().prop_map(|(node, page)| Step::Prefetch { node, page }),
         2 => any::<(u8, u8)>().prop_map(|(node, lock)| Step::Lock { node, lock }),
         2 => any::<(u8, u8)>().prop_map(|(node, lock)| Step::Unlock { node, lock }),
         1 => any::<u8>().prop_map(|node| Step::Barrier { node }),
