@@ -6,7 +6,7 @@
 //! page was installed, then the thread has most likely not been there yet; its page is held twice as long the next time. A thread
 //! that got on starts from the bottom again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use protocol::{Epoch, Page};
@@ -33,7 +33,8 @@ const THREADS_MAX: usize = 4096;
 /// Running holds, and what is known of the threads that fault.
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
-    running: BTreeSet<(Time, Page, Epoch)>,
+    /// The first to end first. Most are as long as the one before, and go to the end.
+    running: VecDeque<(Time, Page, Epoch)>,
     threads: BTreeMap<u32, LastFault>,
 }
 
@@ -74,21 +75,23 @@ impl Holds {
 
     /// Starts a hold.
     pub(crate) fn start(&mut self, end: Time, page: Page, epoch: Epoch) {
-        self.running.insert((end, page, epoch));
+        let place = self.running.iter().rposition(|(before, ..)| *before <= end).map_or(0, |before| before + 1);
+        self.running.insert(place, (end, page, epoch));
     }
 
     /// Takes out one that has ended.
     pub(crate) fn pop_expired(&mut self, now: Time) -> Option<(Page, Epoch)> {
-        let &(end, page, epoch) = self.running.first()?;
-        (end <= now).then(|| {
-            self.running.pop_first();
-            (page, epoch)
-        })
+        let &(end, page, epoch) = self.running.front()?;
+        if end > now {
+            return None;
+        }
+        self.running.pop_front();
+        Some((page, epoch))
     }
 
     /// When the next one ends.
     pub(crate) fn next(&self) -> Option<Time> {
-        self.running.first().map(|(end, ..)| *end)
+        self.running.front().map(|(end, ..)| *end)
     }
 }
 

@@ -117,10 +117,11 @@ impl Engine {
     }
 
     pub(super) fn expire_holds(&mut self) -> Result<(), Fatal> {
-        if self.holds.next().is_none() {
+        let Some(first) = self.holds.next() else { return Ok(()) };
+        let now = self.driver.now();
+        if now < first {
             return Ok(());
         }
-        let now = self.driver.now();
         while let Some((page, epoch)) = self.holds.pop_expired(now) {
             self.end_hold(page, epoch)?;
         }

@@ -87,9 +87,10 @@ impl Polling {
         if now < self.yield_at {
             return Pause::None;
         }
+        let before = Instant::now();
         std::thread::yield_now();
         let back = Instant::now();
-        self.yielded(back, back - now)
+        self.yielded(back, back - before)
     }
 
     fn yielded(&mut self, back: Instant, took: Duration) -> Pause {

@@ -222,43 +222,39 @@ impl Shared {
             }
             last_turn = now;
             let busy = self.check(&mut seat, |engine| engine.turn(ready));
-            drop(seat);
             if busy {
-                let now = Instant::now();
                 let before = std::mem::replace(&mut parked, self.parked.load(Ordering::Relaxed));
                 if before != parked {
                     polling.end_rest(now);
                 }
                 polling.restart(now);
             }
-            ready = self.next(&mut polling)?;
+            let polls = polling.goes_on(now) && self.drivers.load(Ordering::Relaxed) == 0;
+            if !polls {
+                seat.engine.flush();
+                self.set_timer(&mut seat)?;
+                seat.asleep = true;
+            }
+            drop(seat);
+            ready = if polls { self.poll(&mut polling, now)? } else { self.watch.sleep()? };
         }
         Ok(())
     }
 
-    /// Waits until there is something to do, or likely to be: polls for a while, then sleeps.
-    fn next(&self, polling: &mut Polling) -> Result<Ready, Fatal> {
-        let now = Instant::now();
-        if polling.goes_on(now) && self.drivers.load(Ordering::Relaxed) == 0 {
-            match polling.pause(now) {
-                Pause::None => {}
-                // Whoever ran has most likely stopped at a fault: to look whether there is one costs as much as to read it.
-                Pause::Shared => return Ok(Ready::FAULTS),
-                Pause::Alone => {
-                    let ready = self.watch.look()?;
-                    if ready.any() {
-                        return Ok(ready);
-                    }
+    /// Where to look next, after a turn that began at `now`.
+    fn poll(&self, polling: &mut Polling, now: Instant) -> Result<Ready, Fatal> {
+        match polling.pause(now) {
+            Pause::None => {}
+            // Whoever ran has most likely stopped at a fault: to look whether there is one costs as much as to read it.
+            Pause::Shared => return Ok(Ready::FAULTS),
+            Pause::Alone => {
+                let ready = self.watch.look()?;
+                if ready.any() {
+                    return Ok(ready);
                 }
             }
-            // What comes are answers, most of the time: looking nowhere else saves a system call on their way.
-            return Ok(Ready::SOCKET);
         }
-        let mut seat = self.lock();
-        seat.engine.flush();
-        self.set_timer(&mut seat)?;
-        seat.asleep = true;
-        drop(seat);
-        self.watch.sleep()
+        // What comes are answers, most of the time: looking nowhere else saves a system call on their way.
+        Ok(Ready::SOCKET)
     }
 }
