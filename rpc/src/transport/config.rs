@@ -49,7 +49,8 @@ pub struct TransportConfig {
     pub give_up_after: Duration,
     /// How many sessions at a time.
     pub max_peers: usize,
-    /// What guards datagrams against damage.
+    /// What guards datagrams against damage. Two endpoints with different ones refuse each other. Anything but
+    /// [`Integrity::Crc32`] is for measurements and lessons: a message may then arrive damaged, or not at all.
     pub integrity: Integrity,
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::time::Time;
-use crate::wire::{Hello, Integrity, Kind, Prefix, Reset, SessionId};
+use crate::wire::{Flags, Hello, Integrity, Kind, Prefix, Reset, SessionId};
 
 /// What such a datagram says.
 #[derive(Copy, Clone, Debug)]
@@ -16,14 +16,14 @@ pub(super) enum Control {
 }
 
 impl Control {
-    /// Writes the datagram. Its trailer is a CRC in every version and mode.
-    pub fn write(self, to: SessionId, from: SessionId, out: &mut Vec<u8>) {
+    /// Writes the datagram, which says what guards our data. Its own trailer is a CRC in every version and mode.
+    pub fn write(self, integrity: Integrity, to: SessionId, from: SessionId, out: &mut Vec<u8>) {
         let kind = match self {
             Control::Hello(_) => Kind::Hello,
             Control::HelloAck(_) => Kind::HelloAck,
             Control::Reset(_) => Kind::Reset,
         };
-        Prefix::new(kind, to, from).write(out);
+        Prefix { flags: Flags::of(integrity), ..Prefix::new(kind, to, from) }.write(out);
         match self {
             Control::Hello(hello) | Control::HelloAck(hello) => hello.write(out),
             Control::Reset(reset) => reset.write(out),

@@ -70,7 +70,9 @@ fn sort(
     let prefix = Prefix::read(&mut Reader::new(datagram))?;
     let integrity = if prefix.kind == Kind::Data { t.config.integrity } else { Integrity::Crc32 };
     let covered = match integrity.open(datagram) {
-        Err(WireError::Corrupt) if t.planted.has(Bug::DamageAccepted) => &datagram[..datagram.len() - 4],
+        Err(WireError::Corrupt) if t.planted.has(Bug::DamageAccepted) => {
+            &datagram[..datagram.len() - integrity.trailer_bytes()]
+        }
         opened => opened?,
     };
     let mut reader = Reader::new(covered);
@@ -102,6 +104,13 @@ fn whole<'a, T>(
 fn hello(t: &mut Transport, now: Time, from: SocketAddr, prefix: &Prefix, theirs: Hello) -> Result<(), WireError> {
     if (theirs.datagram_max as usize) < DATAGRAM_MIN || prefix.from.0 == 0 {
         return Err(WireError::Value);
+    }
+    // Of a kind that is not known here, too: the refusal says what is.
+    if prefix.flags.integrity() != Ok(t.config.integrity) {
+        t.counters.integrity_mismatches += 1;
+        let reset = Reset { reason: ResetReason::Integrity, boot: t.boot.0 };
+        t.controls.push(now, from, prefix.from, prefix.to, Control::Reset(reset));
+        return Ok(());
     }
     let boot = BootEpoch(theirs.boot);
     let session = t.peers.at(from).and_then(|peer| t.peers.get(peer));
@@ -141,6 +150,11 @@ fn hello_ack(
     if (theirs.datagram_max as usize) < DATAGRAM_MIN || prefix.from.0 == 0 {
         return Err(WireError::Value);
     }
+    // Whoever knows of no other kind than its own answers all the same.
+    let integrity = prefix.flags.integrity()?;
+    if integrity != t.config.integrity {
+        return other_integrity(t, from, prefix, integrity, events);
+    }
     let Some(peer) = t.peers.at(from) else { return Ok(()) };
     let asked = match t.peers.get(peer).map(|session| &session.state) {
         Some(State::Opening(opening)) if opening.local == prefix.to => Some(opening.started),
@@ -162,6 +176,9 @@ fn reset(
     reset: Reset,
     events: &mut Vec<Event>,
 ) -> Result<(), WireError> {
+    if reset.reason == ResetReason::Integrity {
+        return other_integrity(t, from, prefix, prefix.flags.integrity()?, events);
+    }
     let Some(peer) = t.peers.at(from) else { return Ok(()) };
     let Some(State::Up(link)) = t.peers.get(peer).map(|session| &session.state) else { return Ok(()) };
     let is_ours = link.agreed.local == prefix.to && link.agreed.remote == prefix.from;
@@ -171,6 +188,26 @@ fn reset(
     let reason = if link.agreed.boot.0 == reset.boot { LostReason::Reset } else { LostReason::Restarted };
     t.counters.resets_received += 1;
     t.lose(peer, reason, events);
+    Ok(())
+}
+
+/// Our hello, if it was ours, has found somebody who guards data in another way: there will be no session.
+fn other_integrity(
+    t: &mut Transport,
+    from: SocketAddr,
+    prefix: &Prefix,
+    theirs: Integrity,
+    events: &mut Vec<Event>,
+) -> Result<(), WireError> {
+    let ours = t.config.integrity;
+    if theirs != ours
+        && let Some(peer) = t.peers.at(from)
+        && let Some(State::Opening(opening)) = t.peers.get(peer).map(|session| &session.state)
+        && opening.local == prefix.to
+    {
+        t.counters.integrity_mismatches += 1;
+        t.lose(peer, LostReason::Integrity { ours, theirs }, events);
+    }
     Ok(())
 }
 

@@ -203,7 +203,7 @@ impl Transport {
     fn transmit_control(&mut self, out: &mut Vec<u8>) -> Option<SocketAddr> {
         let (addr, to, from, control) = self.controls.pop()?;
         self.counters.resets_sent += u64::from(matches!(control, Control::Reset(_)));
-        control.write(to, from, out);
+        control.write(self.config.integrity, to, from, out);
         Some(addr)
     }
 
@@ -218,7 +218,8 @@ impl Transport {
                     let written = std::mem::take(&mut opening.hello_now);
                     if written {
                         self.counters.hellos_sent += 1;
-                        Control::Hello(hello).write(crate::wire::SessionId::UNKNOWN, opening.local, out);
+                        let unknown = crate::wire::SessionId::UNKNOWN;
+                        Control::Hello(hello).write(self.config.integrity, unknown, opening.local, out);
                     }
                     (written, Some(opening.next_timeout()))
                 }

@@ -2,6 +2,7 @@
 
 mod exactly_once;
 mod halves;
+mod integrity;
 mod network;
 #[cfg(feature = "planted")]
 mod planted;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use crate::wire::Integrity;
+
 /// One session with one incarnation of one peer. A handle is never used again for another session: after
 /// [`Event::Lost`] it stays dead.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -110,6 +112,14 @@ pub enum LostReason {
         /// What it speaks.
         theirs: u8,
     },
+    /// The peer guards its data with another check: neither side could tell the other's good datagrams from damaged ones.
+    #[error("guards its data with {theirs}, this side with {ours}: give both the same integrity")]
+    Integrity {
+        /// This side's.
+        ours: Integrity,
+        /// The peer's.
+        theirs: Integrity,
+    },
     /// A message that was queued before the session opened is larger than the peer takes.
     #[error("takes only messages smaller than one already queued for it")]
     TooSmall,
@@ -177,6 +187,8 @@ pub struct Counters {
     pub resets_sent: u64,
     pub resets_received: u64,
     pub version_mismatches: u64,
+    /// Openings of peers that guard their data with another check than this endpoint.
+    pub integrity_mismatches: u64,
     pub sessions_opened: u64,
     pub sessions_lost: u64,
 }

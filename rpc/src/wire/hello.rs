@@ -41,6 +41,8 @@ pub enum ResetReason {
     NoSession,
     /// A hello was of another version than the one in this reset's prefix.
     Version,
+    /// A hello named another [`Integrity`](super::Integrity) than the one in this reset's flags.
+    Integrity,
 }
 
 /// The refusal of a datagram. It carries both session numbers of that datagram, swapped: who could not see it cannot
@@ -59,6 +61,7 @@ impl Reset {
         out.push(match self.reason {
             ResetReason::NoSession => 1,
             ResetReason::Version => 2,
+            ResetReason::Integrity => 3,
         });
         out.extend_from_slice(&self.boot.to_be_bytes());
     }
@@ -68,6 +71,7 @@ impl Reset {
         let reason = match reader.u8()? {
             1 => ResetReason::NoSession,
             2 => ResetReason::Version,
+            3 => ResetReason::Integrity,
             _ => return Err(WireError::Value),
         };
         Ok(Reset { reason, boot: reader.u64()? })

@@ -1,40 +1,100 @@
 //! The trailer that guards a datagram.
 
-use super::WireError;
+use std::fmt;
+use std::str::FromStr;
 
-/// What guards a datagram against damage on the way.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
+use super::{WireError, sums};
+
+/// What guards a datagram against damage on the way. All of it is against accidents, not against attackers.
+///
+/// The trailer covers everything before it and stands at the end, the high byte first. Both ends of a session use the same
+/// kind: openings say which, and carry a CRC-32 themselves in every mode.
+///
+/// Only [`Integrity::Crc32`] is fit for work. The others are there to be measured, and to show what they let through.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Integrity {
-    /// CRC-32 (the polynomial of IEEE 802.3) over everything before it. Against accidents, not against attackers.
+    /// Nothing: damage is delivered, or breaks the session in whatever way it likes.
+    None,
+    /// 16 bits: the Internet checksum of RFC 1071, which UDP, TCP and IPv4 use. It is this one, and not a sum of 32 bits,
+    /// because it is the additive check that the network has already: what it misses here, UDP misses. A sum does not know
+    /// the order of its words.
+    Additive,
+    /// 32 bits: two sums of 16-bit words modulo 2^16 - 1, the second of which knows the order (J. G. Fletcher, "An
+    /// Arithmetic Checksum for Serial Transmissions", IEEE Transactions on Communications 30(1), 1982).
+    Fletcher32,
+    /// 32 bits: the CRC of Ethernet (IEEE 802.3; W. W. Peterson and D. T. Brown, "Cyclic Codes for Error Detection",
+    /// Proceedings of the IRE 49(1), 1961).
     #[default]
     Crc32,
 }
 
 impl Integrity {
+    /// All of them, the weakest first.
+    pub const ALL: [Integrity; 4] = [Integrity::None, Integrity::Additive, Integrity::Fletcher32, Integrity::Crc32];
+
+    /// Its name on command lines and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Integrity::None => "none",
+            Integrity::Additive => "additive",
+            Integrity::Fletcher32 => "fletcher32",
+            Integrity::Crc32 => "crc32",
+        }
+    }
+
     /// How long the trailer is.
     pub const fn trailer_bytes(self) -> usize {
         match self {
-            Integrity::Crc32 => 4,
+            Integrity::None => 0,
+            Integrity::Additive => 2,
+            Integrity::Fletcher32 | Integrity::Crc32 => 4,
         }
     }
 
     /// Appends the trailer to a finished datagram.
     pub fn seal(self, datagram: &mut Vec<u8>) {
         match self {
-            Integrity::Crc32 => {
-                let sum = crc32fast::hash(datagram);
-                datagram.extend_from_slice(&sum.to_be_bytes());
-            }
+            Integrity::None => {}
+            Integrity::Additive => datagram.extend_from_slice(&sums::internet(datagram).to_be_bytes()),
+            Integrity::Fletcher32 => datagram.extend_from_slice(&sums::fletcher32(datagram).to_be_bytes()),
+            Integrity::Crc32 => datagram.extend_from_slice(&crc32fast::hash(datagram).to_be_bytes()),
         }
     }
 
     /// Checks the trailer; gives the datagram without it.
     pub fn open(self, datagram: &[u8]) -> Result<&[u8], WireError> {
         match self {
-            Integrity::Crc32 => {
-                let (covered, sum) = datagram.split_last_chunk::<4>().ok_or(WireError::Short)?;
-                if crc32fast::hash(covered) == u32::from_be_bytes(*sum) { Ok(covered) } else { Err(WireError::Corrupt) }
-            }
+            Integrity::None => Ok(datagram),
+            Integrity::Additive => open(datagram, |covered| sums::internet(covered).to_be_bytes()),
+            Integrity::Fletcher32 => open(datagram, |covered| sums::fletcher32(covered).to_be_bytes()),
+            Integrity::Crc32 => open(datagram, |covered| crc32fast::hash(covered).to_be_bytes()),
         }
+    }
+}
+
+fn open<const N: usize>(datagram: &[u8], sum: impl FnOnce(&[u8]) -> [u8; N]) -> Result<&[u8], WireError> {
+    let (covered, trailer) = datagram.split_last_chunk::<N>().ok_or(WireError::Short)?;
+    if sum(covered) == *trailer { Ok(covered) } else { Err(WireError::Corrupt) }
+}
+
+impl fmt::Display for Integrity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Not the name of an integrity check.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{text:?} is no integrity check: write none, additive, fletcher32 or crc32")]
+pub struct IntegrityError {
+    text: String,
+}
+
+impl FromStr for Integrity {
+    type Err = IntegrityError;
+
+    fn from_str(text: &str) -> Result<Self, IntegrityError> {
+        let named = Integrity::ALL.into_iter().find(|kind| kind.name() == text);
+        named.ok_or_else(|| IntegrityError { text: text.to_owned() })
     }
 }

@@ -11,7 +11,8 @@
 //! `to` is the session number that the receiver of the datagram chose, `from` the one that its sender chose: both are
 //! random, so who cannot see the traffic cannot take part in it, and a datagram belongs to exactly one pair of
 //! openings. The prefix up to `from`, the layouts of hello and reset, and their CRC-32 stay the same in every version,
-//! so that two versions can tell each other so.
+//! so that two versions can tell each other so. The upper half of the flags of hellos and resets says which [`Integrity`]
+//! guards the data of whoever sends them (0: CRC-32, 1: none, 2: additive, 3: Fletcher-32).
 //!
 //! Decoding never panics and never allocates; whatever is wrong gives a [`WireError`].
 
@@ -21,11 +22,12 @@ mod hello;
 mod integrity;
 mod prefix;
 mod reader;
+mod sums;
 
 pub use ack::{AckBlock, Echo, MAX_WORDS};
 pub use frame::{FRAME_HEADER_BYTES, Fragment, Frames, write_frame_header};
 pub use hello::{HELLO_BYTES, Hello, RESET_BYTES, Reset, ResetReason};
-pub use integrity::Integrity;
+pub use integrity::{Integrity, IntegrityError};
 pub use prefix::{Flags, Kind, PREFIX_BYTES, Prefix, SessionId};
 pub use reader::Reader;
 

@@ -1,6 +1,6 @@
 //! What every datagram starts with, in every version of the protocol.
 
-use super::{MAGIC, Reader, VERSION, WireError};
+use super::{Integrity, MAGIC, Reader, VERSION, WireError};
 
 /// Length of a [`Prefix`] on the wire.
 pub const PREFIX_BYTES: usize = 2 + 1 + 1 + 1 + 8 + 8;
@@ -49,6 +49,27 @@ impl Flags {
     #[must_use]
     pub fn with(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
+    }
+
+    /// Those of a hello or a reset: what guards its sender's data. CRC-32 is no bit at all, so that whoever knows of nothing
+    /// else says the right thing.
+    pub const fn of(integrity: Integrity) -> Flags {
+        let code = match integrity {
+            Integrity::Crc32 => 0,
+            Integrity::None => 1,
+            Integrity::Additive => 2,
+            Integrity::Fletcher32 => 3,
+        };
+        Flags(code << 4)
+    }
+
+    /// The inverse of [`Flags::of`].
+    ///
+    /// # Errors
+    /// [`WireError::Value`] for a kind that is not known here.
+    pub fn integrity(self) -> Result<Integrity, WireError> {
+        let same = |kind: &Integrity| Flags::of(*kind).0 == self.0 & 0xf0;
+        Integrity::ALL.into_iter().find(same).ok_or(WireError::Value)
     }
 }
 

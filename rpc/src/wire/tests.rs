@@ -77,7 +77,9 @@ proptest! {
         let _ = Hello::read(&mut Reader::new(&bytes));
         let _ = Reset::read(&mut Reader::new(&bytes));
         let _ = AckBlock::read(&mut Reader::new(&bytes));
-        let _ = Integrity::Crc32.open(&bytes);
+        for kind in Integrity::ALL {
+            let _ = kind.open(&bytes);
+        }
         prop_assert!(Frames::new(Reader::new(&bytes)).count() <= bytes.len());
     }
 
@@ -91,6 +93,24 @@ proptest! {
         let at = at % sealed.len();
         sealed[at] ^= 1u8 << bit;
         prop_assert_eq!(Integrity::Crc32.open(&sealed), Err(WireError::Corrupt));
+    }
+
+    #[test]
+    fn every_check_opens_what_it_sealed_and_catches_a_single_bit_unless_it_is_none(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300), at: usize, bit in 0..8u32
+    ) {
+        for kind in Integrity::ALL {
+            let mut sealed = bytes.clone();
+            kind.seal(&mut sealed);
+            prop_assert_eq!(sealed.len(), bytes.len() + kind.trailer_bytes());
+            prop_assert_eq!(kind.open(&sealed), Ok(&bytes[..]));
+            if sealed.is_empty() {
+                continue;
+            }
+            let at = at % sealed.len();
+            sealed[at] ^= 1u8 << bit;
+            prop_assert_eq!(kind.open(&sealed).is_ok(), kind == Integrity::None);
+        }
     }
 }
 
@@ -110,4 +130,30 @@ fn a_full_fragment_and_a_reserved_bitmap_fill_a_datagram_exactly() {
     let bytes = fragment_bytes(1_472, Integrity::Crc32);
     let datagram = data_header_bytes(RESERVED_WORDS) + FRAME_HEADER_BYTES + bytes + Integrity::Crc32.trailer_bytes();
     assert_eq!(datagram, 1_472);
+}
+
+#[test]
+fn every_trailer_stands_at_the_end_with_its_high_byte_first() {
+    let sealed = |kind: Integrity| {
+        let mut bytes = b"123456789".to_vec();
+        kind.seal(&mut bytes);
+        bytes.split_off(9)
+    };
+    assert_eq!(sealed(Integrity::None), []);
+    assert_eq!(sealed(Integrity::Additive), [0xf6, 0x2a]);
+    assert_eq!(sealed(Integrity::Fletcher32), [0x09, 0xdf, 0x09, 0xd5]);
+    // The check value that catalogues of CRCs give for this one.
+    assert_eq!(sealed(Integrity::Crc32), [0xcb, 0xf4, 0x39, 0x26]);
+}
+
+#[test]
+fn every_check_is_read_from_its_name_and_from_the_flags_of_an_opening() {
+    for kind in Integrity::ALL {
+        assert_eq!(kind.name().parse(), Ok(kind));
+        assert_eq!(Flags::of(kind).with(Flags::PING).integrity(), Ok(kind));
+    }
+    assert_eq!(Flags::of(Integrity::default()), Flags::NONE);
+    assert_eq!(Flags(0x40).integrity(), Err(WireError::Value));
+    let complaint = "md5".parse::<Integrity>().unwrap_err().to_string();
+    assert_eq!(complaint, "\"md5\" is no integrity check: write none, additive, fletcher32 or crc32");
 }
