@@ -8,8 +8,10 @@
 //! * [`node`]: what the processes do that are measured, and the floor's.
 //! * [`launch`]: starts them and collects.
 //! * [`report`]: table, ratios, JSON.
+//! * [`checksum`]: apart from the launches, what each check of a datagram catches and costs.
 #![forbid(unsafe_code)]
 
+pub mod checksum;
 pub mod figure;
 pub mod launch;
 pub mod node;

@@ -1,7 +1,7 @@
 //! The table, the ratios, and the JSON file.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
@@ -48,8 +48,8 @@ struct Row {
 /// Under which circumstances.
 #[derive(Clone, Debug, Serialize)]
 struct Config {
-    kernel: String,
-    cores: usize,
+    #[serde(flatten)]
+    machine: Machine,
     launches: usize,
     samples: usize,
     nodes: usize,
@@ -59,38 +59,68 @@ struct Config {
     integrity: &'static str,
 }
 
+/// Where.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Machine {
+    kernel: String,
+    cores: usize,
+}
+
+impl Machine {
+    /// The one that this runs on.
+    pub(crate) fn this() -> Machine {
+        let kernel = nix::sys::utsname::uname().map_or_else(
+            |_| "unknown kernel".to_string(),
+            |name| format!("{} {}", name.sysname().to_string_lossy(), name.release().to_string_lossy()),
+        );
+        Machine { kernel, cores: std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} cores", self.kernel, self.cores)
+    }
+}
+
 /// One median over another.
 #[derive(Clone, Debug, Serialize)]
-struct Ratio {
+pub(crate) struct Ratio {
     name: String,
     ratio: f64,
-    of: &'static str,
-    to: &'static str,
+    of: String,
+    to: String,
+}
+
+impl Ratio {
+    /// Of one figure to another; none if either was not measured.
+    pub(crate) fn between(figures: &[Figure], of: &str, to: &str) -> Option<Ratio> {
+        let median = |name: &str| figures.iter().find(|figure| figure.name == name).map(|figure| figure.p50);
+        let ratio = median(of)? / median(to)?;
+        Some(Ratio { name: format!("{of}_to_{to}"), ratio, of: of.to_string(), to: to.to_string() })
+    }
 }
 
 impl Report {
     /// From all launches of all figures.
     pub fn new(plan: Plan, measured: &BTreeMap<String, Measured>) -> Report {
-        let rows = measured.values().filter_map(|Measured { part, launches }| {
-            Some(Row { figure: Figure::median(launches)?, config: Config::new(plan, *part) })
-        });
-        let figures: Vec<Row> = rows.collect();
-        let median = |name: &str| figures.iter().find(|row| row.figure.name == name).map(|row| row.figure.p50);
-        let ratios = RATIOS.iter().filter_map(|&(of, to)| {
-            Some(Ratio { name: format!("{of}_to_{to}"), ratio: median(of)? / median(to)?, of, to })
-        });
-        Report { ratios: ratios.collect(), figures }
+        let medians: Vec<Figure> =
+            measured.values().filter_map(|Measured { launches, .. }| Figure::median(launches)).collect();
+        let ratios = RATIOS.iter().filter_map(|(of, to)| Ratio::between(&medians, of, to)).collect();
+        let config = |figure: &Figure| Some(Config::new(plan, measured.get(&figure.name)?.part));
+        let rows = medians.into_iter().filter_map(|figure| Some(Row { config: config(&figure)?, figure }));
+        Report { figures: rows.collect(), ratios }
     }
 
     /// For people.
     pub fn table(&self) -> String {
-        let Some(Row { config: Config { kernel, cores, launches, samples, .. }, .. }) = self.figures.first() else {
+        let Some(Row { config: Config { machine, launches, samples, .. }, .. }) = self.figures.first() else {
             return String::new();
         };
         let floor = self.figures.iter().find(|row| row.figure.name == "floor_fault_polling").map(|row| row.figure.p50);
         let mut text = format!(
-            "{kernel}, {cores} cores, nodes pinned, polling 100 us unless named otherwise; medians over {launches} interleaved \
-             launches of {samples} samples\n\n{:<30} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+            "{machine}, nodes pinned, polling 100 us unless named otherwise; medians over {launches} interleaved launches of \
+             {samples} samples\n\n{:<30} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
             "figure", "", "p10", "p50", "p90", "p99", "/ floor"
         );
         for Row { figure: Figure { name, unit, p10, p50, p90, p99, .. }, .. } in &self.figures {
@@ -115,13 +145,8 @@ impl Report {
 
 impl Config {
     fn new(plan: Plan, part: Part) -> Config {
-        let kernel = nix::sys::utsname::uname().map_or_else(
-            |_| "unknown kernel".to_string(),
-            |name| format!("{} {}", name.sysname().to_string_lossy(), name.release().to_string_lossy()),
-        );
         Config {
-            kernel,
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            machine: Machine::this(),
             launches: plan.launches,
             samples: plan.samples,
             nodes: part.nodes(),

@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use benches::checksum::{self, contents::Contents, damage::Damage};
 use benches::launch::{Plan, measure};
 use benches::node::{self, Part};
 use benches::report::Report;
@@ -22,6 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Fault(Fault),
+    Checksum(Checksum),
     /// A process that is measured.
     #[command(hide = true)]
     Node {
@@ -46,9 +48,30 @@ struct Fault {
     json: Option<PathBuf>,
 }
 
+/// Checksums: bytes a second, and what they do not notice of millions of damaged datagrams
+#[derive(Args)]
+struct Checksum {
+    /// Rounds in which all checks take turns
+    #[arg(long, value_name = "N", default_value_t = 101, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    rounds: u16,
+
+    /// Datagrams to damage, for each kind of damage and of contents
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    corruptions: u64,
+
+    /// Decides contents and damage: the same seed gives the same counts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Write the figures to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Fault(fault) => fault.run(),
+        Command::Checksum(checksum) => checksum.run(),
         Command::Node { part, samples } => node::play(part, samples),
     };
     match result {
@@ -60,21 +83,50 @@ fn main() -> ExitCode {
     }
 }
 
+/// A bar of so many steps.
+fn bar(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Prints the table, and writes the file if one was asked for.
+fn conclude(table: &str, json: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), String> {
+    print!("{table}");
+    let Some(path) = json else { return Ok(()) };
+    std::fs::write(path, text()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
 impl Fault {
     fn run(&self) -> Result<(), String> {
         let plan = Plan { launches: self.launches.into(), samples: self.samples as usize };
-        let bar = ProgressBar::new((plan.launches * Part::ALL.len()) as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}, {eta} left") {
-            bar.set_style(style);
-        }
+        let bar = bar(plan.launches * Part::ALL.len());
         let launches = measure(plan, |part| {
             bar.set_message(format!("{part:?}"));
             bar.inc(1);
         })?;
         bar.finish_and_clear();
         let report = Report::new(plan, &launches);
-        print!("{}", report.table());
-        let Some(path) = &self.json else { return Ok(()) };
-        std::fs::write(path, report.json()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+        conclude(&report.table(), self.json.as_deref(), || report.json())
+    }
+}
+
+impl Checksum {
+    fn run(&self) -> Result<(), String> {
+        let plan = checksum::Plan { rounds: self.rounds.into(), corruptions: self.corruptions, seed: self.seed };
+        let bar = bar(plan.rounds + Contents::ALL.len() * Damage::ALL.len());
+        let figures = checksum::speed::measure(plan, || {
+            bar.set_message("bytes a second");
+            bar.inc(1);
+        });
+        let detection = checksum::detection::measure(plan, |contents, damage| {
+            bar.set_message(format!("{}, {}", contents.name(), damage.name()));
+            bar.inc(1);
+        });
+        bar.finish_and_clear();
+        let report = checksum::report::Report::new(plan, figures, detection);
+        conclude(&report.table(), self.json.as_deref(), || report.json())
     }
 }
