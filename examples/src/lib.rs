@@ -11,11 +11,13 @@
 //! | [`mutual_exclusion`] | what plain loads and stores can do where memory is sequentially consistent | `dekker`, `peterson`, `bakery` |
 //! | [`jacobi`] | neighbours that exchange borders once per barrier | `jacobi` |
 //! | [`tsp`] | a work queue and a best bound: shared memory beside RPC | `tsp`, `tsp_rpc` |
+//! | [`file_transfer`] | the end-to-end argument, over RPC alone: a relay that damages what it keeps | `file_transfer` |
 
 #![forbid(unsafe_code)]
 
 pub mod counter;
 mod figures;
+pub mod file_transfer;
 pub mod hello;
 pub mod jacobi;
 pub mod ladder;

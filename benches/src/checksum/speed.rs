@@ -72,17 +72,12 @@ impl Work {
 /// Measures in rounds, in each of which every check does every work on every size once; calls `progress` before each round.
 /// A percentile of a figure is one over the rounds.
 pub fn measure(plan: Plan, mut progress: impl FnMut()) -> Vec<Figure> {
-    let mut random = Random(plan.seed);
-    let buffers = SIZES.map(|size| {
-        let mut bytes = vec![0; size];
-        Contents::Random.fill(&mut bytes, &mut random);
-        bytes
-    });
+    let mut datagram = Vec::with_capacity(SIZES.into_iter().fold(0, usize::max) + 64);
+    let sources = SIZES.map(|size| Source::new(size, plan.seed, &datagram));
     let mut samples: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    let mut datagram = Vec::new();
     for _ in 0..plan.rounds {
         progress();
-        for bytes in &buffers {
+        for bytes in sources.iter().map(Source::bytes) {
             for work in Work::ALL {
                 for integrity in Integrity::ALL.into_iter().filter(|integrity| work.is_any(*integrity)) {
                     let sample = work.sample(integrity, bytes, &mut datagram);
@@ -92,6 +87,30 @@ pub fn measure(plan: Plan, mut progress: impl FnMut()) -> Vec<Figure> {
         }
     }
     samples.into_iter().map(|(name, samples)| Figure::of(&name, Unit::MegabytesPerSecond, samples)).collect()
+}
+
+/// The bytes to copy, half a page away from where they are copied to. Where the allocator puts two buffers at nearly the same
+/// place of their pages, processors take each load for one that must wait for the stores just before it, and a copy is many
+/// times slower: that would be measured, and not the checks.
+struct Source {
+    buffer: Vec<u8>,
+    start: usize,
+    size: usize,
+}
+
+impl Source {
+    fn new(size: usize, seed: u64, datagram: &[u8]) -> Source {
+        const PAGE: usize = 4_096;
+        let mut buffer = vec![0; size + PAGE];
+        Contents::Random.fill(&mut buffer, &mut Random(seed));
+        let wanted = datagram.as_ptr() as usize + PAGE / 2;
+        let start = wanted.wrapping_sub(buffer.as_ptr() as usize) % PAGE;
+        Source { buffer, start, size }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.start + self.size]
+    }
 }
 
 #[cfg(test)]
