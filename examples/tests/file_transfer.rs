@@ -163,6 +163,11 @@ fn the_stations_leave_when_the_process_that_started_them_is_killed() {
         let ids: Vec<u32> = fs::read_to_string(&of_parent).ok()?.split_whitespace().flat_map(str::parse).collect();
         (ids.len() == 2).then_some(ids)
     });
+    // The receiver makes room when the transfer begins.
+    let is_under_way = |name: &String| {
+        name.ends_with(".part") && fs::metadata(scene.path(name)).is_ok_and(|about| about.len() == 1_200_003)
+    };
+    until(|| scene.names().iter().any(is_under_way).then_some(()));
     parent.kill().unwrap();
     parent.wait().unwrap();
     until(|| children.iter().all(|id| has_ended(*id)).then_some(()));
