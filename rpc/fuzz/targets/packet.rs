@@ -8,9 +8,12 @@ pub fn packet(bytes: &[u8]) {
     let mut encoded = Vec::new();
     let _ = copy(&mut reader, &mut encoded);
     assert_eq!(bytes.get(..encoded.len()), Some(&encoded[..]));
-    let mut sealed = bytes.to_vec();
-    Integrity::Crc32.seal(&mut sealed);
-    assert_eq!(Integrity::Crc32.open(&sealed), Ok(bytes));
+    for integrity in Integrity::ALL {
+        let mut sealed = bytes.to_vec();
+        integrity.seal(&mut sealed);
+        assert_eq!(integrity.open(&sealed), Ok(bytes));
+        let _ = integrity.open(bytes);
+    }
 }
 
 fn copy(reader: &mut Reader<'_>, encoded: &mut Vec<u8>) -> Result<(), WireError> {
