@@ -69,11 +69,11 @@ impl fmt::Display for Report {
         let (length, chunks) = (plan.length, plan.chunks());
         writeln!(f, "{length} bytes in {chunks} chunks, {:.2} s; sum {sum:08x}", elapsed.as_secs_f64())?;
         for (number, round) in (1..).zip(rounds) {
-            write!(f, "  round {number}: {} chunks sent", round.sent)?;
+            write!(f, "  round {number}: {} sent", counted(round.sent))?;
             match round.wrong {
                 None => writeln!(f, "; nobody compared the ends")?,
                 Some(0) => writeln!(f, "; the ends agree")?,
-                Some(wrong) => writeln!(f, "; the ends differ: {wrong} chunks are wrong")?,
+                Some(wrong) => writeln!(f, "; the ends differ in {}", counted(wrong))?,
             }
         }
         writeln!(f, "{:<38} {:>9} {:>8}", format!("checks of the hops ({integrity})"), "datagrams", "damaged")?;
@@ -89,4 +89,8 @@ impl fmt::Display for Report {
             }
         }
     }
+}
+
+fn counted(chunks: u64) -> String {
+    if chunks == 1 { "1 chunk".to_owned() } else { format!("{chunks} chunks") }
 }
