@@ -66,8 +66,8 @@ int dsm_size(void);
  * opts may be NULL: DSM_PLACE_BLOCK. NULL on failure, on every node alike. The memory lasts until dsm_finalize. */
 void *dsm_alloc(size_t bytes, const dsm_alloc_opts *opts);
 
-/* Says that this node will soon read these bytes: they are fetched without waiting, as far as they are in shared memory (of very many, only
- * the first 1,024 pages are). Only a hint; streams of reads are recognised without it. */
+/* Says that this node will soon read these bytes: they are fetched without waiting, as far as they are in shared memory (no more than
+ * 1,024 pages at a time). Only a hint; streams of reads are recognised without it. */
 void dsm_prefetch(const void *start, size_t bytes);
 
 /* Waits for lock `id` (any number is a lock) and takes it: one thread of the whole job holds it. */

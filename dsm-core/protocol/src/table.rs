@@ -77,6 +77,10 @@ impl<T> Default for Few<T> {
 }
 
 impl<T: Default> Few<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     fn place(&self, page: Page) -> Result<usize, usize> {
         match self.records.back() {
             None => Err(0),

@@ -92,7 +92,7 @@ impl<'d, T: Element> SharedArray<'d, T> {
     }
 
     /// Says that this node will soon read the `count` elements from `start` on: their pages are fetched without waiting for them. Only
-    /// a hint, of which the first 1,024 pages count; sequential and strided reads are recognised without it. A page that another
+    /// a hint: no more than 1,024 pages are under way at a time; sequential and strided reads are recognised without it. A page that another
     /// node wants meanwhile is given up.
     ///
     /// # Panics

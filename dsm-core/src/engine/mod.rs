@@ -57,6 +57,9 @@ pub(crate) use waiters::Signal;
 /// well within 5 seconds.
 pub(crate) const DEAD_AFTER: Duration = Duration::from_millis(3500);
 
+/// A program that faults again and again, on pages that cost no message, may keep the engine from the network for this long.
+const RECEIVE_EVERY: Duration = Duration::from_micros(100);
+
 /// How many faults are taken from the kernel at a time.
 const FAULT_BATCH: usize = 32;
 
@@ -89,6 +92,8 @@ pub(crate) struct Engine {
     /// How long the page that was just installed is to be held.
     hold_earned: Duration,
     encoded: Vec<u8>,
+    /// When the socket was last looked at.
+    received_at: Time,
     /// Something was queued for the network that somebody waits for.
     urgent: bool,
     stats: Stats,
@@ -139,13 +144,15 @@ impl Engine {
             waiting_faults: Vec::new(),
             hold_earned: holds::NOBODY_WAITS,
             encoded: Vec::new(),
+            received_at: Time::ZERO,
             urgent: false,
             stats: Stats::default(),
             leaving: false,
         };
         let others = engine.peers.others(me);
         if let [(_, addr)] = others[..] {
-            engine.driver.dedicate(addr)?;
+            // It only saves time; a network that is not there yet is waited for below.
+            let _ = engine.driver.dedicate(addr);
         }
         for (node, addr) in others {
             let peer = engine.driver.connect(addr).map_err(|error| Fatal::Send { node, error })?;
@@ -158,7 +165,7 @@ impl Engine {
     /// Does what there is to do, without waiting. Says whether there was anything.
     fn turn(&mut self, ready: Ready) -> Result<bool, Fatal> {
         let mut busy = false;
-        let mut answers = ready.socket || ready.timer;
+        let mut answers = ready.socket || ready.timer || self.driver.now() - self.received_at >= RECEIVE_EVERY;
         if ready.faults {
             let faults = self.read_faults()?;
             self.flush();
@@ -170,8 +177,8 @@ impl Engine {
         }
         if answers {
             busy |= self.receive()?;
-            self.expire_holds()?;
         }
+        self.expire_holds()?;
         // What is not urgent goes with the next request, if one comes before the socket is looked at again: the thread that was just
         // woken often faults at once.
         if self.urgent {
@@ -222,6 +229,7 @@ impl Engine {
     }
 
     fn receive(&mut self) -> Result<bool, Fatal> {
+        self.received_at = self.driver.now();
         let mut inbox = self.inbox.take().unwrap_or_default();
         let datagrams = self.driver.receive(&mut inbox)?;
         let taken = self.take_in(&mut inbox);

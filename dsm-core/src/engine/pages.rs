@@ -10,8 +10,9 @@ use super::holds::NOBODY_WAITS;
 use super::{Engine, Fatal, WaitingFault};
 use crate::mem::{self, Fault, FaultKind, PAGE_BYTES, PageRange};
 
-/// Pages that one hint may ask for.
-const PREFETCH_MAX: u64 = 1024;
+/// Pages that may be under way when one more is fetched before anybody needs it. They are queued at their homes, which end when a queue
+/// is full.
+pub(super) const PREFETCH_MAX: usize = 1024;
 
 /// Pages leave when they fill a datagram of the largest size.
 const FLUSH_BYTES: usize = 15 * PAGE_BYTES;
@@ -74,13 +75,16 @@ impl Engine {
         ahead.pages().take_while(|page| allocation.contains(&page.0)).try_for_each(|page| self.fetch(page))
     }
 
-    /// Asks for pages that a thread says it will read. Only a hint: no more than [`PREFETCH_MAX`] pages count.
+    /// Asks for pages that a thread says it will read. Only a hint: no more than [`PREFETCH_MAX`] are under way at a time.
     pub(crate) fn prefetch(&mut self, range: PageRange) -> Result<(), Fatal> {
-        let range = PageRange { count: range.count.min(PREFETCH_MAX), ..range };
+        let range = PageRange { count: range.count.min(PREFETCH_MAX as u64), ..range };
         range.iter().try_for_each(|page| self.fetch(page))
     }
 
     fn fetch(&mut self, page: Page) -> Result<(), Fatal> {
+        if self.pages.under_way() >= PREFETCH_MAX {
+            return Ok(());
+        }
         let mut effects = std::mem::take(&mut self.page_effects);
         if self.pages.prefetch(page, &mut effects) {
             self.stats.pages_prefetched += 1;

@@ -24,6 +24,9 @@ use super::{DEAD_AFTER, Engine, Fatal, Stats};
 /// The longest sleep: the thread looks at the clock this often, so that it notices when it was stopped.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
+/// How much longer than its polling a thread may look for datagrams before the engine's thread looks after it.
+const DRIVE_SLACK: Duration = Duration::from_millis(2);
+
 /// What a thread of the program waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
@@ -141,6 +144,9 @@ impl Shared {
         }
         if self.drivers.fetch_add(1, Ordering::Relaxed) == 0 {
             self.check(&mut seat, |_| self.watch.listen(false));
+            if let Err(why) = self.set_timer(&mut seat) {
+                self.end(&mut seat.engine, &why);
+            }
         }
         seat.engine.flush();
         drop(seat);
@@ -181,7 +187,10 @@ impl Shared {
     /// Lets the timer ring when the engine has something to do, or earlier.
     fn set_timer(&self, seat: &mut Seat) -> Result<(), Fatal> {
         let now = seat.engine.driver.now();
-        let due = seat.engine.next_timeout().unwrap_or(Time::MAX).min(now + SLEEP_MAX);
+        // Who looks for datagrams may lose the processor while the socket wakes nobody.
+        let driven = self.drivers.load(Ordering::Relaxed) > 0;
+        let sleep_max = if driven { self.poll + DRIVE_SLACK } else { SLEEP_MAX };
+        let due = seat.engine.next_timeout().unwrap_or(Time::MAX).min(now + sleep_max);
         if due < seat.rings_at {
             self.watch.ring_after(due - now)?;
             seat.rings_at = due;

@@ -34,7 +34,8 @@ pub struct TransportConfig {
     pub max_reassembly_bytes_per_peer: usize,
     /// The same for all peers together.
     pub max_reassembly_bytes: usize,
-    /// How much may be in flight to one peer, bytes. A Linux receive buffer of the default size holds this much.
+    /// How much may be in flight to one peer, bytes. The default is four of the largest datagrams; a Linux receive buffer of the size
+    /// that an ordinary user may ask for holds six.
     pub window_bytes: usize,
     /// How many fragments may be in flight to one peer; at most [`crate::wire::WINDOW_FRAGMENTS`].
     pub window_fragments: usize,

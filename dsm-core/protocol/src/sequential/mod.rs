@@ -167,6 +167,11 @@ impl Pages {
         self.copies.get(page)?.access
     }
 
+    /// With how many pages something is under way at this node: asked for, or held.
+    pub fn under_way(&self) -> usize {
+        self.transits.len()
+    }
+
     /// Whether this node has asked for `page` and not got it.
     pub fn is_pending(&self, page: Page) -> bool {
         self.transits.get(page).is_some_and(Transit::is_pending)

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use super::super::pages::PREFETCH_MAX;
 use super::*;
 use crate::mem::PageRange;
 
@@ -211,4 +212,15 @@ fn a_page_that_was_fetched_ahead_is_given_up_as_soon_as_another_node_wants_it() 
     scene.puppet(1).say(&invalidate(Page(0), 2), &[]);
     scene.until(|scene| scene.puppets[1].heard == [invalidated(Page(1), 2), invalidated(Page(0), 2)]);
     assert_eq!((scene.mapped(Page(0)), scene.mapped(Page(1))), (None, None));
+}
+
+#[test]
+fn hints_ask_for_no_more_at_a_time_than_the_home_can_queue() {
+    let Some(mut scene) = Scene::with_pages(2, 5_000) else { return };
+    for first in (0..5_000).step_by(100) {
+        scene.engine.prefetch(PageRange::new(Page(first), 100)).unwrap();
+    }
+    scene.engine.flush();
+    scene.until(|scene| scene.asked().len() >= PREFETCH_MAX);
+    assert_eq!(scene.engine.stats().pages_prefetched, PREFETCH_MAX as u64);
 }
