@@ -18,8 +18,8 @@ pub mod transport;
 pub mod wire;
 
 pub use call::{
-    CallError, CallErrorKind, Client, ClientConfig, ClientCounters, MethodId, PendingCall, Ran, Refusal, Server,
-    ServerBuilder, ServerCounters, ServerHandle, Service, ServiceId, StartError,
+    CallError, CallErrorKind, CallKind, Client, ClientConfig, ClientCounters, Method, MethodId, PendingCall, Ran,
+    Refusal, Server, ServerBuilder, ServerCounters, ServerHandle, Service, ServiceId, StartError,
 };
 pub use codec::Bytes;
 pub use rpc_macros::service;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::*;
-use rpc::{Bytes, CallErrorKind, Client, ClientConfig, MethodId, Ran, ServiceId};
+use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, MethodId, Ran, ServiceId};
 
 #[test]
 fn arguments_and_results_of_all_shapes_travel() {
@@ -59,8 +59,9 @@ fn many_calls_of_one_thread_run_at_once() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder.pool(8));
         let client = client(&server);
-        let calls: Vec<rpc::PendingCall<u32>> =
-            (0..8u32).map(|number| client.start(LabClient::ID, MethodId(4), &(number,))).collect();
+        let calls: Vec<rpc::PendingCall<u32>> = (0..8u32)
+            .map(|number| client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(number,)))
+            .collect();
         bench.wait_inside(8);
         bench.open_gate();
         for (number, call) in (0..).zip(calls) {
@@ -118,12 +119,12 @@ fn what_the_server_does_not_know_is_an_error_and_does_not_run() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder);
         let client = client(&server);
-        let error = client.call::<_, ()>(ServiceId::of("Nobody"), MethodId(0), &()).unwrap_err();
+        let error = client.call::<_, ()>(ServiceId::of("Nobody"), MethodId(0), CallKind::AtMostOnce, &()).unwrap_err();
         assert_eq!((error.kind, error.ran), (CallErrorKind::UnknownService, Ran::No));
-        let error = client.call::<_, ()>(LabClient::ID, MethodId(99), &()).unwrap_err();
+        let error = client.call::<_, ()>(LabClient::ID, MethodId(99), CallKind::AtMostOnce, &()).unwrap_err();
         assert_eq!((error.kind, error.ran), (CallErrorKind::UnknownMethod, Ran::No));
         // `increment` takes nothing.
-        let error = client.call::<_, u64>(LabClient::ID, MethodId(3), &(1u8,)).unwrap_err();
+        let error = client.call::<_, u64>(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &(1u8,)).unwrap_err();
         assert!(matches!(error.kind, CallErrorKind::BadArguments(_)), "{error}");
         assert_eq!(error.ran, Ran::No);
         assert_eq!(bench.increments.load(std::sync::atomic::Ordering::SeqCst), 0);
@@ -134,7 +135,8 @@ fn what_the_server_does_not_know_is_an_error_and_does_not_run() {
 fn a_result_of_another_type_is_an_error_of_a_call_that_ran() {
     guarded(|| {
         let (server, _bench) = serve(|builder| builder);
-        let error = client(&server).call::<_, String>(LabClient::ID, MethodId(3), &()).unwrap_err();
+        let error =
+            client(&server).call::<_, String>(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &()).unwrap_err();
         assert!(matches!(error.kind, CallErrorKind::BadResult(_)), "{error}");
         assert_eq!(error.ran, Ran::Yes);
     });
@@ -175,7 +177,7 @@ fn a_client_has_a_limit_of_calls_in_flight() {
         let (server, bench) = serve(|builder| builder);
         let config = ClientConfig { in_flight_max: 1, ..ClientConfig::default() };
         let client = Client::connect(server.local_addr(), config).unwrap();
-        let held: rpc::PendingCall<u32> = client.start(LabClient::ID, MethodId(4), &(5u32,));
+        let held: rpc::PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(5u32,));
         let error = LabClient::new(client.clone()).echo(String::new()).unwrap_err();
         assert_eq!((error.kind, error.ran), (CallErrorKind::TooManyCalls { limit: 1 }, Ran::No));
         bench.open_gate();

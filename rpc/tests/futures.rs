@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use common::*;
-use rpc::{CallErrorKind, Client, MethodId, PendingCall, Ran};
+use rpc::{CallErrorKind, CallKind, Client, MethodId, PendingCall, Ran};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
@@ -122,9 +122,9 @@ fn the_last_client_may_go_in_the_task_that_its_reply_wakes() {
         let (server, bench) = serve(|builder| builder.pool(1));
         let client = client(&server);
         // The only worker waits, so the reply cannot come before the waker stands.
-        let held: PendingCall<u32> = client.start(LabClient::ID, MethodId(4), &(7u32,));
+        let held: PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(7u32,));
         bench.wait_inside(1);
-        let mut call: PendingCall<u64> = client.start(LabClient::ID, MethodId(3), &());
+        let mut call: PendingCall<u64> = client.start(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &());
         let task = Arc::new(LetsGo { held: Mutex::new(None), gone: AtomicBool::new(false) });
         let waker = Waker::from(Arc::clone(&task));
         assert!(pin!(&mut call).as_mut().poll(&mut Context::from_waker(&waker)).is_pending());

@@ -38,6 +38,7 @@ fn server(item: &ItemTrait, methods: &[Method]) -> TokenStream {
     let name = interface.to_string();
     let server = format_ident!("{interface}Server");
     let text = format!("Server stub of [`{interface}`]: hand it to `rpc::Server`'s builder.");
+    let method_names = methods.iter().map(|method| method.name.to_string());
     let arms = (0u16..).zip(methods).map(|(number, method)| dispatch_arm(item, number, method));
     quote! {
         #[doc = #text]
@@ -70,6 +71,10 @@ fn server(item: &ItemTrait, methods: &[Method]) -> TokenStream {
 
             fn name(&self) -> &'static str {
                 #name
+            }
+
+            fn methods(&self) -> &'static [::rpc::Method] {
+                const { &[#(::rpc::Method::new(#method_names)),*] }
             }
 
             fn dispatch(
@@ -168,7 +173,8 @@ fn client_method(item: &ItemTrait, number: u16, method: &Method, flavour: Flavou
     let types = method.arguments.iter().map(|(_, of)| of);
     let result = result_type(method);
     let place = placed_at(name.span());
-    let target = quote_spanned! { place => Self::ID, ::rpc::MethodId(#number), &(#(&#names,)*) };
+    let target =
+        quote_spanned! { place => Self::ID, ::rpc::MethodId(#number), ::rpc::CallKind::AtMostOnce, &(#(&#names,)*) };
     let (asyncness, call) = match flavour {
         Flavour::Blocking => (quote!(), quote_spanned! { place => self.client.call(#target) }),
         // Two statements: the borrows of the arguments end before the wait, so the future is Send without asking for Sync.

@@ -18,6 +18,7 @@ use super::error::{CallError, CallErrorKind, Ran, StartError};
 use super::in_flight::{InFlight, Outcome, Waiter};
 use super::message::{self, CallId, Message, MethodId, ServiceId};
 use super::pending::{PendingCall, Scratch};
+use super::service::CallKind;
 
 /// How a [`Client`] is set up.
 #[derive(Clone, Debug)]
@@ -94,6 +95,7 @@ impl Client {
         &self,
         service: ServiceId,
         method: MethodId,
+        _kind: CallKind,
         arguments: &A,
     ) -> Result<R, CallError> {
         let waiter = Waiter::Thread(thread::current());
@@ -111,12 +113,23 @@ impl Client {
         &self,
         service: ServiceId,
         method: MethodId,
+        _kind: CallKind,
         arguments: &A,
     ) -> PendingCall<R> {
         match self.shared.begin(service, method, arguments, self.timeout, None) {
             Ok(call) => PendingCall::sent(Arc::clone(&self.shared), call),
             Err(error) => PendingCall::failed(error),
         }
+    }
+
+    /// Sends a call that has no reply, and does not wait.
+    ///
+    /// # Errors
+    /// The call was not sent, and will not run.
+    pub fn send<A: Serialize>(&self, service: ServiceId, method: MethodId, arguments: &A) -> Result<(), CallError> {
+        let call = self.shared.begin(service, method, arguments, self.timeout, None)?;
+        self.shared.cancel(call);
+        Ok(())
     }
 
     /// What was done so far, by all clones together.

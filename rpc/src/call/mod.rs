@@ -32,4 +32,4 @@ pub use error::{CallError, CallErrorKind, Ran, StartError};
 pub use message::{MethodId, ServiceId};
 pub use pending::PendingCall;
 pub use server::{Server, ServerBuilder, ServerCounters, ServerHandle};
-pub use service::{Refusal, Service};
+pub use service::{CallKind, Method, Refusal, Service};
