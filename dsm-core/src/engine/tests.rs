@@ -2,8 +2,10 @@
 
 mod ahead;
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags};
 use protocol::Placement;
 use protocol::message::{Access, BarrierMessage, Contents, LockMessage};
 use protocol::{Epoch, LockId, NodeSet, RequestId};
@@ -66,25 +68,30 @@ impl Puppet {
 }
 
 /// Node 0, and puppets for the nodes from 1 on.
-struct Scene {
-    engine: Engine,
+pub(super) struct Scene {
+    pub(super) engine: Engine,
     puppets: Vec<Puppet>,
 }
 
 impl Scene {
     /// With one page, at home at node 1, and all sessions open. `None`, said on stderr, where the machine grants no userfaultfd.
-    fn of(nodes: usize) -> Option<Scene> {
+    pub(super) fn of(nodes: usize) -> Option<Scene> {
         Scene::with_pages(nodes, 1)
     }
 
     /// [`Scene::of`] with that many pages.
     fn with_pages(nodes: usize, pages: u64) -> Option<Scene> {
+        Scene::at_home(nodes, pages, node(1))
+    }
+
+    /// With that many pages, at home at `home`.
+    fn at_home(nodes: usize, pages: u64, home: NodeId) -> Option<Scene> {
         let region = Box::leak(Box::new(mem::tests::region(pages)?));
         let (driver, puppets) = (bind(), (1..nodes).map(|_| Puppet::new()).collect::<Vec<_>>());
         let addrs = [&driver].into_iter().chain(puppets.iter().map(|puppet| &puppet.driver)).map(Driver::local_addr);
         let roster = addrs.map(|addr| RosterEntry { addr, pid: 0 }).collect();
         let mut engine = Engine::new(node(0), driver, region, roster).unwrap();
-        engine.extend(pages, Placement::Node(node(1)));
+        engine.extend(pages, Placement::Node(home));
         let mut scene = Scene { engine, puppets };
         scene.until(|scene| scene.puppets.iter().all(|puppet| puppet.peer.is_some()));
         Some(scene)
@@ -103,6 +110,17 @@ impl Scene {
             self.puppets.iter_mut().for_each(Puppet::listen);
             std::thread::yield_now();
         }
+    }
+
+    /// One turn of the engine that finds a fault on a page that is at home there, and nothing else.
+    fn turn_with_a_fault(&mut self, page: Page) {
+        let region = self.engine.region;
+        let reader = std::thread::spawn(move || region.load::<u64>(page.0 * PAGE_BYTES as u64));
+        nix::poll::poll(&mut [PollFd::new(region.as_fd(), PollFlags::POLLIN)], 60_000u16).unwrap();
+        let faults = self.engine.stats().read_faults;
+        self.engine.turn(Ready::FAULTS).unwrap();
+        assert_eq!(self.engine.stats().read_faults, faults + 1);
+        assert_eq!(reader.join().unwrap(), 0);
     }
 
     /// Lets them go on until the engine has had that many messages.
@@ -172,6 +190,34 @@ fn each_round_of_the_barrier_is_heard_from_one_node_only() {
     assert_eq!(signal.poll(), None);
     scene.puppet(2).say(&round(0), &[]);
     scene.until(|_| signal.poll().is_some());
+}
+
+/// A thread touches page after page that nobody else has: each time that the engine comes round there is a fault, and none of them
+/// makes it expect a datagram.
+#[test]
+fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_the_engine_from_the_network() {
+    let Some(mut scene) = Scene::at_home(2, 2, node(0)) else { return };
+    while scene.engine.turn(Ready::ALL).unwrap() {}
+    let received = |scene: &Scene| scene.engine.stats().messages_received;
+    let acquire = Message::Lock(LockMessage::Acquire { lock: LockId(0), request: RequestId(1) });
+    scene.puppet(1).say(&acquire, &[]);
+
+    // It has just looked at the socket, and then not for long.
+    for (page, received_at, expected) in [(0, Time::MAX, 0), (1, Time::ZERO, 1)] {
+        scene.engine.received_at = received_at;
+        scene.turn_with_a_fault(Page(page));
+        assert_eq!(received(&scene), expected);
+    }
+}
+
+#[test]
+fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_holds_from_ending() {
+    let Some(mut scene) = Scene::at_home(2, 2, node(0)) else { return };
+    scene.turn_with_a_fault(Page(0));
+    scene.engine.holds.start(Time::ZERO, Page(0), Epoch(1));
+    scene.engine.received_at = Time::MAX;
+    scene.turn_with_a_fault(Page(1));
+    assert!(scene.engine.holds.next() > Some(Time::ZERO), "it has ended, and the one of the page that just came runs");
 }
 
 #[test]

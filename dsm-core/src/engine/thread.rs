@@ -67,16 +67,7 @@ impl Shared {
         engine: Engine,
         lifeline: Option<File>,
     ) -> std::io::Result<(Arc<Shared>, JoinHandle<()>)> {
-        let watch = Watch::new(engine.region, &engine.driver, lifeline)?;
-        let shared = Arc::new(Shared {
-            me,
-            poll,
-            seat: Mutex::new(Seat { engine, asleep: false, rings_at: Time::MAX }),
-            watch,
-            drivers: AtomicUsize::new(0),
-            parked: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::new(me, poll, engine, lifeline)?);
         let engine_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("dsm-engine".to_string()).spawn(move || {
             if let Err(why) = engine_thread.run() {
@@ -84,6 +75,19 @@ impl Shared {
             }
         })?;
         Ok((shared, thread))
+    }
+
+    fn new(me: NodeId, poll: Duration, engine: Engine, lifeline: Option<File>) -> std::io::Result<Shared> {
+        let watch = Watch::new(engine.region, &engine.driver, lifeline)?;
+        Ok(Shared {
+            me,
+            poll,
+            seat: Mutex::new(Seat { engine, asleep: false, rings_at: Time::MAX }),
+            watch,
+            drivers: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        })
     }
 
     /// Ends the engine's thread. Faults are not served any more.
@@ -265,5 +269,28 @@ impl Shared {
         }
         // What comes are answers, most of the time: looking nowhere else saves a system call on their way.
         Ok(Ready::SOCKET)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Scene;
+    use super::*;
+
+    /// While a thread of the program looks for datagrams, they wake nobody; it may lose the processor in the middle of that.
+    #[test]
+    fn what_a_thread_that_lost_the_processor_would_have_looked_for_waits_for_no_longer_than_its_polling_and_a_little() {
+        let Some(scene) = Scene::of(2) else { return };
+        let poll = Duration::from_micros(100);
+        let shared = Shared::new(NodeId::new(0).unwrap(), poll, scene.engine, None).unwrap();
+        let sleep = |drivers| {
+            shared.drivers.store(drivers, Ordering::Relaxed);
+            let mut seat = shared.lock();
+            seat.rings_at = Time::MAX;
+            shared.set_timer(&mut seat).unwrap();
+            seat.rings_at - seat.engine.driver.now()
+        };
+        assert!(sleep(1) <= poll + DRIVE_SLACK);
+        assert!(sleep(0) > poll + DRIVE_SLACK);
     }
 }
