@@ -30,6 +30,8 @@ pub struct TransportConfig {
     pub max_message: usize,
     /// How much may wait, unacknowledged or unsent, for one peer, bytes.
     pub max_queued_bytes: usize,
+    /// The same for all peers together.
+    pub max_queued_bytes_of_all: usize,
     /// How much memory partly received messages of one peer may hold, bytes; at least one largest message is granted.
     pub max_reassembly_bytes_per_peer: usize,
     /// The same for all peers together.
@@ -62,6 +64,7 @@ impl Default for TransportConfig {
             datagram_max_loopback: 65_507,
             max_message: 16 << 20,
             max_queued_bytes: 64 << 20,
+            max_queued_bytes_of_all: 512 << 20,
             max_reassembly_bytes_per_peer: 32 << 20,
             max_reassembly_bytes: 256 << 20,
             window_bytes: 256 << 10,

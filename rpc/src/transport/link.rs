@@ -139,6 +139,10 @@ impl Link {
         self.ack_now |= flags.has(Flags::PING);
         cx.counters.fast_retransmissions += progress.lost as u64;
         if progress.acked > 0 {
+            if !self.send.is_flying() {
+                self.send.rest();
+                self.sent.rest();
+            }
             self.rtt.progress();
             self.retransmit_at = None;
         }

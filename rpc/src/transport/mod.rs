@@ -61,12 +61,12 @@ pub struct Transport {
     peers: Peers,
     candidates: Candidates,
     controls: Controls,
-    /// No timer of any session runs out before this. It may be early, never late.
-    wake: Option<Time>,
     /// Reassembly memory of all sessions.
     reserved: usize,
+    /// What is queued for all sessions, as charged to them.
+    queued: usize,
     /// Room for what [`Self::timeout`] finds; empty between calls.
-    due: Vec<(Peer, Option<LostReason>)>,
+    due: Vec<Peer>,
     planted: Planted,
 }
 
@@ -96,8 +96,8 @@ impl Transport {
             peers,
             candidates: Candidates::default(),
             controls: Controls::new(),
-            wake: None,
             reserved: 0,
+            queued: 0,
             due: Vec::new(),
             planted: Planted::default(),
         }
@@ -119,9 +119,10 @@ impl Transport {
         let known = self.candidates.find(now, addr, |_| true).map(|agreed| agreed.local);
         let local = known.unwrap_or_else(|| self.new_session_id());
         let opening = Opening::new(now, local, now + self.config.connect_timeout);
-        self.wake_at(Some(opening.next_timeout()));
+        let wake = opening.next_timeout();
         let limit = self.config.max_peers;
         let peer = self.peers.insert(addr, State::Opening(opening)).ok_or(SendError::TooManyPeers { limit })?;
+        self.peers.wake_at(peer, Some(wake));
         self.peers.enqueue(peer);
         Ok(peer)
     }
@@ -131,20 +132,20 @@ impl Transport {
     pub fn send(&mut self, _now: Time, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
         let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
         let total = parts.iter().map(|part| part.len()).sum();
-        match &mut session.state {
-            State::Opening(opening) => {
-                check_size(total, self.config.max_message)?;
-                opening.push(channel.0, parts, total, context!(self))?;
-            }
-            State::Up(link) => {
-                check_size(total, link.agreed.message_max)?;
-                let queued = link.send.queued_bytes();
-                if queued + total + send::FRAGMENT_CHARGE > self.config.max_queued_bytes {
-                    return Err(SendError::Backlog { queued });
-                }
-                link.send.push(channel.0, parts, total, &mut self.pool);
-            }
+        check_size(total, session.state.message_max(&self.config))?;
+        let before = session.state.queued_bytes();
+        let charge = total + send::FRAGMENT_CHARGE;
+        if before + charge > self.config.max_queued_bytes {
+            return Err(SendError::Backlog { queued: before });
         }
+        if self.queued + charge > self.config.max_queued_bytes_of_all {
+            return Err(SendError::Backlog { queued: self.queued });
+        }
+        match &mut session.state {
+            State::Opening(opening) => opening.push(channel.0, parts, total, &mut self.pool),
+            State::Up(link) => link.send.push(channel.0, parts, total, &mut self.pool),
+        }
+        self.queued += session.state.queued_bytes() - before;
         self.counters.messages_sent += 1;
         self.peers.enqueue(peer);
         Ok(())
@@ -161,10 +162,12 @@ impl Transport {
     fn data(&mut self, now: Time, peer: Peer, body: handshake::DataBody<'_>, events: &mut Vec<Event>) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         let State::Up(link) = &mut session.state else { return };
+        let queued = link.send.queued_bytes();
         if !link.heard(now, body.packet, body.flags, &body.ack, context!(self)) {
             self.counters.garbage_dropped += 1;
             return;
         }
+        self.queued = self.queued + link.send.queued_bytes() - queued;
         let before = link.receive.reserved();
         let limit = self.config.max_reassembly_bytes_per_peer;
         let mut frames = Frames::new(body.frames);
@@ -187,7 +190,7 @@ impl Transport {
         }
         self.reserved = self.reserved + link.receive.reserved() - before;
         let wake = link.next_timeout(&self.config);
-        self.wake_at(wake);
+        self.peers.wake_at(peer, wake);
         self.peers.enqueue(peer);
     }
 
@@ -228,7 +231,7 @@ impl Transport {
                     (written, link.next_timeout(&self.config))
                 }
             };
-            self.wake_at(wake);
+            self.peers.wake_at(peer, wake);
             self.peers.enqueue(peer);
             if written {
                 return Some(addr);
@@ -243,17 +246,15 @@ impl Transport {
 
     /// When to call [`Self::timeout`] next. It may turn out that nothing was due then.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.wake
+        self.peers.next_wake()
     }
 
     /// Does what is due.
     pub fn timeout(&mut self, now: Time, events: &mut Vec<Event>) {
-        if self.wake.is_none_or(|wake| wake > now) {
-            return;
-        }
-        let mut wake: Option<Time> = None;
         let mut due = std::mem::take(&mut self.due);
-        for session in self.peers.iter_mut() {
+        due.extend(std::iter::from_fn(|| self.peers.pop_due(now)));
+        for peer in due.drain(..) {
+            let Some(session) = self.peers.get_mut(peer) else { continue };
             let (reason, next) = match &mut session.state {
                 State::Opening(opening) => {
                     let over = opening.timeout(now, context!(self));
@@ -264,18 +265,12 @@ impl Transport {
                     (reason, link.next_timeout(&self.config))
                 }
             };
-            if reason.is_none() {
-                wake = wake.into_iter().chain(next).min();
-            }
-            if reason.is_some() || session.state.wants_transmit() {
-                due.push((session.peer, reason));
-            }
-        }
-        self.wake = wake;
-        for (peer, reason) in due.drain(..) {
             match reason {
                 Some(reason) => self.lose(peer, reason, events),
-                None => self.peers.enqueue(peer),
+                None => {
+                    self.peers.wake_at(peer, next);
+                    self.peers.enqueue(peer);
+                }
             }
         }
         self.due = due;
@@ -321,6 +316,12 @@ impl Transport {
         self.reserved
     }
 
+    /// Memory that is charged for what is queued and not acknowledged, of all sessions, bytes; at most
+    /// [`TransportConfig::max_queued_bytes_of_all`] and one charge for each fragment.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
     /// What was done so far.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -330,12 +331,9 @@ impl Transport {
         crate::wire::SessionId(self.random.next().max(1))
     }
 
-    fn wake_at(&mut self, at: Option<Time>) {
-        self.wake = self.wake.into_iter().chain(at).min();
-    }
-
     fn forget(&mut self, peer: Peer) -> Option<peers::Session> {
         let session = self.peers.remove(peer)?;
+        self.queued -= session.state.queued_bytes();
         if let State::Up(link) = &session.state {
             self.reserved -= link.receive.reserved();
         }
@@ -355,6 +353,7 @@ impl Transport {
         let mut link = Box::new(Link::new(now, agreed, &self.config));
         link.plant(self.planted);
         let mut fits = true;
+        let before = session.state.queued_bytes();
         if let State::Opening(opening) = &mut session.state {
             for (channel, bytes) in opening.pending.drain(..) {
                 fits &= bytes.len() <= agreed.message_max;
@@ -364,11 +363,12 @@ impl Transport {
         }
         let wake = link.next_timeout(&self.config);
         session.state = State::Up(link);
+        self.queued = self.queued + session.state.queued_bytes() - before;
         let addr = session.addr;
         if !fits {
             return self.lose(peer, LostReason::TooSmall, events);
         }
-        self.wake_at(wake);
+        self.peers.wake_at(peer, wake);
         self.counters.sessions_opened += 1;
         events.push(Event::Up { peer, addr, boot: agreed.boot });
         self.peers.enqueue(peer);

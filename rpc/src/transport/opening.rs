@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::link::{Agreed, Context};
+use super::pool::Pool;
 use super::rtt::{INITIAL, backed_off};
 use super::send::FRAGMENT_CHARGE;
-use super::types::{BootEpoch, SendError};
+use super::types::BootEpoch;
 use crate::time::Time;
 use crate::wire::SessionId;
 
@@ -21,7 +22,8 @@ pub(super) struct Opening {
     give_up_at: Time,
     /// Messages that wait for the session, by channel.
     pub pending: VecDeque<(u8, Vec<u8>)>,
-    pending_bytes: usize,
+    /// What they are charged.
+    pub pending_bytes: usize,
 }
 
 impl Opening {
@@ -38,15 +40,12 @@ impl Opening {
         }
     }
 
-    pub fn push(&mut self, channel: u8, parts: &[&[u8]], total: usize, cx: &mut Context<'_>) -> Result<(), SendError> {
-        if self.pending_bytes + total + FRAGMENT_CHARGE > cx.config.max_queued_bytes {
-            return Err(SendError::Backlog { queued: self.pending_bytes });
-        }
-        let mut bytes = cx.pool.take(total);
+    /// Keeps a message, the concatenation of `parts` (`total` bytes), until the session is open.
+    pub fn push(&mut self, channel: u8, parts: &[&[u8]], total: usize, pool: &mut Pool) {
+        let mut bytes = pool.take(total);
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         self.pending_bytes += total + FRAGMENT_CHARGE;
         self.pending.push_back((channel, bytes));
-        Ok(())
     }
 
     pub fn next_timeout(&self) -> Time {

@@ -1,11 +1,13 @@
 //! The table of sessions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
+use super::config::TransportConfig;
 use super::link::Link;
 use super::opening::Opening;
 use super::types::Peer;
+use crate::time::Time;
 
 /// How far a session is.
 #[derive(Debug)]
@@ -21,6 +23,22 @@ impl State {
             State::Up(link) => link.wants_transmit(),
         }
     }
+
+    /// Memory that is charged for what is queued.
+    pub fn queued_bytes(&self) -> usize {
+        match self {
+            State::Opening(opening) => opening.pending_bytes,
+            State::Up(link) => link.send.queued_bytes(),
+        }
+    }
+
+    /// The largest message that may be queued.
+    pub fn message_max(&self, config: &TransportConfig) -> usize {
+        match self {
+            State::Opening(_) => config.max_message,
+            State::Up(link) => link.agreed.message_max,
+        }
+    }
 }
 
 /// One session.
@@ -31,6 +49,8 @@ pub(super) struct Session {
     pub state: State,
     /// Whether it stands in the queue of those that have something to send.
     queued: bool,
+    /// Where it stands in the order of timers. Nothing of it is due before; it may be early.
+    timer: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -39,7 +59,8 @@ struct Slot {
     session: Option<Session>,
 }
 
-/// All sessions, by handle and by address, and a queue of those that have something to send.
+/// All sessions, by handle and by address; a queue of those that have something to send, and the order of their timers, so that
+/// no step looks at sessions that it does not concern.
 #[derive(Debug)]
 pub(super) struct Peers {
     slots: Vec<Slot>,
@@ -47,6 +68,8 @@ pub(super) struct Peers {
     by_addr: BTreeMap<SocketAddr, Peer>,
     latest: Option<(SocketAddr, Peer)>,
     ready: VecDeque<Peer>,
+    /// One entry for each session that has a timer.
+    timers: BTreeSet<(Time, Peer)>,
     limit: usize,
 }
 
@@ -58,6 +81,7 @@ impl Peers {
             by_addr: BTreeMap::new(),
             latest: None,
             ready: VecDeque::new(),
+            timers: BTreeSet::new(),
             limit,
         }
     }
@@ -95,7 +119,7 @@ impl Peers {
         });
         let slot = self.slots.get_mut(index as usize)?;
         let peer = Peer { index, generation: slot.generation };
-        slot.session = Some(Session { addr, peer, state, queued: false });
+        slot.session = Some(Session { addr, peer, state, queued: false, timer: None });
         self.by_addr.insert(addr, peer);
         self.latest = None;
         Some(peer)
@@ -106,6 +130,9 @@ impl Peers {
         self.get(peer)?;
         let slot = self.slots.get_mut(peer.index as usize)?;
         let session = slot.session.take()?;
+        if let Some(at) = session.timer {
+            self.timers.remove(&(at, peer));
+        }
         self.by_addr.remove(&session.addr);
         self.latest = None;
         // A slot whose generations are used up stays empty: no handle ever comes twice.
@@ -116,9 +143,33 @@ impl Peers {
         Some(session)
     }
 
-    /// Every session.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
-        self.slots.iter_mut().filter_map(|slot| slot.session.as_mut())
+    /// Nothing of a session is due before `at`. A timer that is set already only moves to the front: one that has become later
+    /// shows when it runs out, and so the order changes seldom, however often an acknowledgement moves a session's times.
+    pub fn wake_at(&mut self, peer: Peer, at: Option<Time>) {
+        let Some(at) = at else { return };
+        let Some(session) = self.get_mut(peer) else { return };
+        let before = session.timer;
+        if before.is_some_and(|before| before <= at) {
+            return;
+        }
+        session.timer = Some(at);
+        if let Some(before) = before {
+            self.timers.remove(&(before, peer));
+        }
+        self.timers.insert((at, peer));
+    }
+
+    /// When the first timer runs out.
+    pub fn next_wake(&self) -> Option<Time> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The next session whose timer has run out; it has none from then on.
+    pub fn pop_due(&mut self, now: Time) -> Option<Peer> {
+        self.next_wake().filter(|at| *at <= now)?;
+        let (_, peer) = self.timers.pop_first()?;
+        self.get_mut(peer)?.timer = None;
+        Some(peer)
     }
 
     /// Puts a session into the queue if it has something to send.

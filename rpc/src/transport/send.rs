@@ -14,6 +14,9 @@ pub const REORDER_THRESHOLD: u64 = 3;
 /// What a queued fragment is charged beyond its bytes, so that a queue of empty messages is bounded too.
 pub const FRAGMENT_CHARGE: usize = 64;
 
+/// A queue that is empty keeps room for so many fragments.
+const KEPT: usize = 64;
+
 /// What bounds a sender.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SendLimits {
@@ -118,6 +121,15 @@ impl SendHalf {
     /// Memory that is charged for what is queued.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
+    }
+
+    /// Gives back the room that a long queue took, once it is empty.
+    pub fn rest(&mut self) {
+        if self.fragments.is_empty() && self.fragments.capacity() > KEPT {
+            self.fragments.shrink_to(0);
+            // What is left in it was acknowledged after it was found lost.
+            self.lost = VecDeque::new();
+        }
     }
 
     /// Queues a message: cuts the concatenation of `parts` (`total` bytes) into fragments. The caller has checked that

@@ -3,6 +3,7 @@
 mod exactly_once;
 mod halves;
 mod integrity;
+mod many;
 mod network;
 #[cfg(feature = "planted")]
 mod planted;

@@ -139,10 +139,10 @@ pub enum SendError {
         /// The largest that would have been taken.
         limit: usize,
     },
-    /// Too much is queued for the peer: try again when some of it has been acknowledged.
-    #[error("the send queue for this peer is full ({queued} bytes)")]
+    /// Too much is queued, for this peer or for all together: try again when some of it has been acknowledged.
+    #[error("the send queue is full ({queued} bytes)")]
     Backlog {
-        /// What is queued, in bytes.
+        /// What is queued in the queue that is full, in bytes.
         queued: usize,
     },
     /// This endpoint has as many sessions as it may.
