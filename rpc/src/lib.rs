@@ -18,8 +18,9 @@ pub mod transport;
 pub mod wire;
 
 pub use call::{
-    CallError, CallErrorKind, CallKind, Client, ClientConfig, ClientCounters, Method, MethodId, PendingCall, Ran,
-    Refusal, Server, ServerBuilder, ServerCounters, ServerHandle, Service, ServiceId, StartError,
+    CallError, CallErrorKind, CallKind, Client, ClientConfig, ClientCounters, Context, Method, MethodId, PendingCall,
+    Ran, Refusal, ReplyLimits, Server, ServerBuilder, ServerCounters, ServerHandle, Service, ServiceId, StartError,
+    Waiting,
 };
 pub use codec::Bytes;
 pub use rpc_macros::service;

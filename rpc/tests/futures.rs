@@ -77,7 +77,7 @@ fn a_deadline_needs_no_timer_of_the_executor() {
 }
 
 #[test]
-fn dropping_a_future_gives_up_the_wait_and_the_late_reply_is_counted() {
+fn dropping_a_future_gives_the_call_up_and_the_server_learns_it() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder);
         let lab = LabAsyncClient::new(client(&server));
@@ -86,10 +86,12 @@ fn dropping_a_future_gives_up_the_wait_and_the_late_reply_is_counted() {
             assert!(held.is_err());
         });
         assert_eq!(lab.client().counters().in_flight, 0);
+        assert_eq!(lab.client().counters().cancelled, 1);
         bench.wait_inside(1);
-        bench.open_gate();
-        until("the late reply is counted", || lab.client().counters().late_replies == 1);
+        until("the handler has seen that it is cancelled", || bench.cancelled.load(Ordering::SeqCst) == 1);
         assert_eq!(block_on(lab.increment()).unwrap(), 1);
+        until("the server has counted it", || server.counters().cancelled == 1);
+        assert_eq!(lab.client().counters().late_replies, 0);
     });
 }
 

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use handshake::{Damage, Step};
 use proptest::prelude::*;
 use reassembly::{Arrival, FRAGMENT_BYTES};
-use rpc::call::message::{CallId, MethodId, ServiceId, Status, reply_header, request_header};
+use rpc::call::message::{Call, CallId, How, MethodId, ServiceId, Status, reply_header, request_header};
 use rpc::time::Time;
 use rpc::transport::{BootEpoch, Channel, Event, SendError, Transport, TransportConfig};
 use rpc::wire::{
@@ -148,10 +148,18 @@ proptest! {
 
     #[test]
     fn a_call_means_what_its_bytes_say(
-        ids in any::<(u64, u32, u16)>(), at in 0..15usize, with: u8, mut body in prop::collection::vec(any::<u8>(), 0..40)
+        ids in any::<(u64, u32, u16)>(), at in 0..25usize, with: u8, mut body in prop::collection::vec(any::<u8>(), 0..40)
     ) {
         call::call(&body);
-        let mut request = request_header(CallId(ids.0), ServiceId(ids.1), MethodId(ids.2)).to_vec();
+        let mut request = request_header(&Call {
+            id: CallId(ids.0),
+            how: How::AtMostOnce,
+            session: ids.1,
+            age: with,
+            time_left: None,
+            service: ServiceId(ids.1),
+            method: MethodId(ids.2),
+        }).to_vec();
         let mut reply = reply_header(CallId(ids.0), Status::Done).to_vec();
         request.append(&mut body.clone());
         reply.append(&mut body);

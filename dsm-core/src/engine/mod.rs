@@ -14,7 +14,6 @@ mod pages;
 mod peers;
 #[cfg(feature = "planted")]
 mod planted;
-mod polling;
 mod stats;
 mod streams;
 mod sync;

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::signal::SigSet;
 use protocol::NodeId;
+use rpc::driver::{Pause, Polling};
 use rpc::time::Time;
 
 use super::fatal::die;
-use super::polling::{Pause, Polling};
 use super::waiters::Signal;
 use super::watch::{Ready, Watch};
 use super::{DEAD_AFTER, Engine, Fatal, Stats};

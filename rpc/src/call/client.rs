@@ -1,22 +1,24 @@
 //! The calling side.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec;
-use crate::driver::{Driver, DriverConfig, Incoming};
-use crate::time::Time;
-use crate::transport::{Channel, Counters, Peer, SendError};
+use crate::driver::{Driver, DriverConfig};
+use crate::transport::Counters;
 
-use super::endpoint::{Core, Endpoint, Role, Wake};
+use super::caller::Caller;
+use super::context::Context;
+use super::endpoint::{Core, Endpoint, Waiting, Wake};
 use super::error::{CallError, CallErrorKind, Ran, StartError};
-use super::in_flight::{InFlight, Outcome, Waiter};
-use super::message::{self, CallId, Message, MethodId, ServiceId};
+use super::in_flight::{Outcome, Target};
+use super::message::{CallId, How, MethodId, ServiceId};
 use super::pending::{PendingCall, Scratch};
 use super::service::CallKind;
 
@@ -25,23 +27,38 @@ use super::service::CallKind;
 pub struct ClientConfig {
     /// How long a call may take before it fails with [`CallErrorKind::Timeout`]; see [`Client::with_timeout`].
     pub timeout: Duration,
-    /// How many calls may be in flight at once.
+    /// How many calls may be in flight at once; at most 65,536.
     pub in_flight_max: usize,
+    /// How many bytes of arguments they may have together. A single call may have more, as far as a message can be that large.
+    pub in_flight_bytes_max: usize,
+    /// When a session ends: how long its calls wait for the server to be met again, before they fail. The server notices that they
+    /// have been sent before.
+    pub reconnect: Duration,
+    /// How to wait for replies.
+    pub waiting: Waiting,
     /// The socket, the transport, and the faults to inject.
     pub driver: DriverConfig,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        ClientConfig { timeout: Duration::from_secs(10), in_flight_max: 4_096, driver: DriverConfig::default() }
+        ClientConfig {
+            timeout: Duration::from_secs(10),
+            in_flight_max: 4_096,
+            in_flight_bytes_max: 256 << 20,
+            reconnect: Duration::from_secs(1),
+            waiting: Waiting::default(),
+            driver: DriverConfig::default(),
+        }
     }
 }
 
 /// Calls one server, from any number of threads and tasks. Cheap to clone; clones share the socket and its thread, which end
 /// with the last of them.
 ///
-/// The session opens with the first call. When it ends, its calls fail, and the next call opens another: a server
-/// that was restarted is found again at its address.
+/// The session opens with the first call. When it ends, another is opened for calls that have no reply, and for the next ones: a
+/// server that was restarted is found again at its address. A call that was made by a handler does not outlive the deadline
+/// of the call that the handler serves ([`Context`]).
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -53,8 +70,16 @@ pub struct Client {
 pub struct ClientCounters {
     /// Below the calls.
     pub transport: Counters,
-    /// Calls sent.
+    /// Calls made.
     pub calls: u64,
+    /// Of these, the ones whose callers gave them up before there was a reply.
+    pub cancelled: u64,
+    /// Requests that were sent once more, because their session had ended.
+    pub repeated: u64,
+    /// Times that a server said of such a request that it was not over.
+    pub working: u64,
+    /// Calls without a reply to come that could not be sent.
+    pub oneway_lost: u64,
     /// Replies for which nobody waited any more.
     pub late_replies: u64,
     /// Messages that were no replies.
@@ -69,16 +94,9 @@ impl Client {
     /// # Errors
     /// [`StartError`] if there is no socket or no thread to be had.
     pub fn connect(server: SocketAddr, config: ClientConfig) -> Result<Client, StartError> {
-        let driver = Driver::bind(own_address(server), config.driver)?;
-        let caller = Caller {
-            server,
-            session: None,
-            table: InFlight::new(config.in_flight_max),
-            counters: ClientCounters::default(),
-            stop: false,
-            failure: None,
-        };
-        let (endpoint, thread) = Endpoint::start(driver, caller, "rpc-client")?;
+        let driver = Driver::bind(own_address(server), config.driver.clone())?;
+        let caller = Caller::new(server, &config);
+        let (endpoint, thread) = Endpoint::start(driver, caller, config.waiting, "rpc-client")?;
         Ok(Client { shared: Arc::new(Shared { endpoint, thread: Some(thread) }), timeout: config.timeout })
     }
 
@@ -95,17 +113,11 @@ impl Client {
         &self,
         service: ServiceId,
         method: MethodId,
-        _kind: CallKind,
+        kind: CallKind,
         arguments: &A,
     ) -> Result<R, CallError> {
-        let waiter = Waiter::Thread(thread::current());
-        let call = self.shared.begin(service, method, arguments, self.timeout, Some(waiter))?;
-        loop {
-            thread::park();
-            if let Some(outcome) = self.shared.take(call, Waiter::Thread(thread::current())) {
-                return super::pending::finish(outcome);
-            }
-        }
+        let request = self.request(service, method, kind.into(), arguments)?;
+        super::pending::finish(self.shared.call(request))
     }
 
     /// Sends a call now; the reply is to be awaited, or waited for, later.
@@ -113,31 +125,68 @@ impl Client {
         &self,
         service: ServiceId,
         method: MethodId,
-        _kind: CallKind,
+        kind: CallKind,
         arguments: &A,
     ) -> PendingCall<R> {
-        match self.shared.begin(service, method, arguments, self.timeout, None) {
+        let request = self.request(service, method, kind.into(), arguments);
+        match request.and_then(|request| self.shared.start(request)) {
             Ok(call) => PendingCall::sent(Arc::clone(&self.shared), call),
             Err(error) => PendingCall::failed(error),
         }
     }
 
-    /// Sends a call that has no reply, and does not wait.
+    /// Makes a call that has no reply, and does not wait: it is sent when there is a session and room for it, and runs at most once.
+    /// That it has run, nobody will say.
     ///
     /// # Errors
-    /// The call was not sent, and will not run.
+    /// The call will not be sent, and will not run.
     pub fn send<A: Serialize>(&self, service: ServiceId, method: MethodId, arguments: &A) -> Result<(), CallError> {
-        let call = self.shared.begin(service, method, arguments, self.timeout, None)?;
-        self.shared.cancel(call);
-        Ok(())
+        let request = self.request(service, method, How::Oneway, arguments)?;
+        self.shared.start(request).map(drop)
+    }
+
+    fn request<A: Serialize>(
+        &self,
+        service: ServiceId,
+        method: MethodId,
+        how: How,
+        arguments: &A,
+    ) -> Result<Request, CallError> {
+        let deadline = Context::current_deadline();
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = self.timeout.min(left);
+        if timeout.is_zero() {
+            return Err(CallError::new(CallErrorKind::Timeout(timeout), Ran::No));
+        }
+        let mut buffer = Scratch::get();
+        match codec::encode(arguments, &mut buffer) {
+            Ok(()) => Ok(Request { target: Target { service, method, how }, timeout, arguments: buffer }),
+            Err(error) => Err(CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No)),
+        }
     }
 
     /// What was done so far, by all clones together.
     pub fn counters(&self) -> ClientCounters {
         let core = self.shared.endpoint.lock();
-        let counters = core.role.counters;
-        ClientCounters { transport: core.driver.counters(), in_flight: core.role.table.len(), ..counters }
+        ClientCounters { transport: core.driver.counters(), ..core.role.counters() }
     }
+}
+
+impl From<CallKind> for How {
+    fn from(kind: CallKind) -> How {
+        match kind {
+            CallKind::AtMostOnce => How::AtMostOnce,
+            CallKind::Idempotent => How::Idempotent,
+        }
+    }
+}
+
+/// A call that is ready to be made.
+struct Request {
+    target: Target,
+    timeout: Duration,
+    /// Encoded.
+    arguments: Vec<u8>,
 }
 
 impl std::fmt::Debug for Client {
@@ -163,52 +212,72 @@ pub(crate) struct Shared {
     thread: Option<JoinHandle<()>>,
 }
 
+/// With so many calls in flight or fewer, the next one is put on the wire at once. With more it may travel with others: replies are
+/// due that wake the endpoint's thread.
+const EAGER_CALLS: usize = 2;
+
 impl Shared {
-    fn begin<A: Serialize>(
-        &self,
-        service: ServiceId,
-        method: MethodId,
-        arguments: &A,
-        timeout: Duration,
-        waiter: Option<Waiter>,
-    ) -> Result<CallId, CallError> {
-        let mut buffer = Scratch::get();
-        if let Err(error) = codec::encode(arguments, &mut buffer) {
-            return Err(CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No));
-        }
+    /// Calls and waits.
+    fn call(&self, request: Request) -> Outcome {
         let mut core = self.endpoint.lock();
-        let Core { driver, role, .. } = &mut *core;
-        let call = role.table.reserve()?;
-        let sent = role.send(driver, &message::request_header(call, service, method), &buffer);
-        let begun = sent.map(|peer| {
-            let now = driver.now();
-            role.table.begin(call, peer, now, timeout, waiter, buffer);
-            role.counters.calls += 1;
-            call
-        });
-        // Even a call that was not taken may have begun to open the session.
-        driver.flush();
-        self.endpoint.rearm(&mut core);
+        let inner = &mut *core;
+        let begun = inner.role.begin(&mut inner.driver, request.target, request.timeout, request.arguments);
+        match begun {
+            Ok(call) => self.wait_in(core, call),
+            Err(error) => {
+                self.endpoint.leave(core);
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins a call.
+    fn start(&self, request: Request) -> Result<CallId, CallError> {
+        let mut core = self.endpoint.lock();
+        let inner = &mut *core;
+        let begun = inner.role.begin(&mut inner.driver, request.target, request.timeout, request.arguments);
+        if core.is_awake() || core.role.counters().in_flight > EAGER_CALLS {
+            self.endpoint.flush_soon(&mut core);
+        } else {
+            self.endpoint.flush(&mut core);
+        }
         begun
     }
 
+    /// Waits for a call that was begun.
+    pub(crate) fn wait(&self, call: CallId) -> Outcome {
+        let before = self.endpoint.lock().role.register(call, None);
+        drop(before);
+        self.wait_in(self.endpoint.lock(), call)
+    }
+
+    fn wait_in(&self, core: MutexGuard<'_, Core<Caller>>, call: CallId) -> Outcome {
+        // Who stood there before is a thread or a bell: to drop that does nothing.
+        self.endpoint.wait(core, |role| role.take(call), |role, waiter| drop(role.register(call, waiter)))
+    }
+
     /// The outcome if there is one; otherwise `waiter` will be woken.
-    pub(crate) fn take(&self, call: CallId, waiter: Waiter) -> Option<Outcome> {
-        let mut waiter = Some(waiter);
-        let outcome = self.endpoint.lock().role.table.take(call, &mut waiter);
-        drop(waiter);
+    pub(crate) fn poll(&self, call: CallId, waiter: Waker) -> Option<Outcome> {
+        let mut core = self.endpoint.lock();
+        let outcome = core.role.take(call);
+        let before = if outcome.is_none() { core.role.register(call, Some(Wake::Task(waiter))) } else { None };
+        drop(core);
+        drop(before);
         outcome
     }
 
     pub(crate) fn cancel(&self, call: CallId) {
-        let released = self.endpoint.lock().role.table.cancel(call);
+        let mut core = self.endpoint.lock();
+        let inner = &mut *core;
+        let released = inner.role.cancel(&mut inner.driver, call);
+        self.endpoint.leave(core);
         drop(released);
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.endpoint.lock().role.stop = true;
+        self.endpoint.lock().role.stop();
         self.endpoint.ring();
         if let Some(thread) = self.thread.take() {
             // The last clone may go in a task that the endpoint's own thread has just woken: that thread cannot wait
@@ -217,104 +286,5 @@ impl Drop for Shared {
                 let _ = thread.join();
             }
         }
-    }
-}
-
-/// The client's state under the mutex.
-pub(crate) struct Caller {
-    server: SocketAddr,
-    session: Option<Session>,
-    table: InFlight,
-    counters: ClientCounters,
-    stop: bool,
-    failure: Option<String>,
-}
-
-/// The session that new calls go to.
-#[derive(Clone, Copy)]
-struct Session {
-    peer: Peer,
-    /// Until then nothing has been transmitted: calls wait in the transport.
-    up: bool,
-}
-
-impl Caller {
-    fn send(&mut self, driver: &mut Driver, header: &[u8], arguments: &[u8]) -> Result<Peer, CallError> {
-        if let Some(failure) = &self.failure {
-            return Err(CallError::new(CallErrorKind::Closed(failure.clone()), Ran::No));
-        }
-        // A session found dead is replaced once; its calls fail when the driver reports the loss.
-        for _ in 0..2 {
-            let peer = match self.session {
-                Some(session) => session.peer,
-                None => {
-                    let peer = driver.connect(self.server)?;
-                    self.session = Some(Session { peer, up: false });
-                    peer
-                }
-            };
-            match driver.send(peer, Channel::CALL, &[header, arguments]) {
-                Ok(()) => return Ok(peer),
-                Err(SendError::Gone) => self.session = None,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(SendError::Gone.into())
-    }
-}
-
-impl Role for Caller {
-    fn incoming(&mut self, _driver: &mut Driver, incoming: Incoming<'_>) {
-        match incoming {
-            // Perhaps one that this side did not ask for: a server that restarted may open the next session itself.
-            Incoming::Up { peer, addr, .. } if addr == self.server => self.session = Some(Session { peer, up: true }),
-            // Somebody else, who found this port: it gets no calls, and no answers.
-            Incoming::Up { .. } => {}
-            Incoming::Message { peer, channel: Channel::CALL, body } => match Message::parse(body) {
-                Some(Message::Reply { call, status, body }) => {
-                    if !self.table.complete(call, peer, status, body) {
-                        self.counters.late_replies += 1;
-                    }
-                }
-                _ => self.counters.garbage += 1,
-            },
-            Incoming::Message { .. } => self.counters.garbage += 1,
-            Incoming::Lost { peer, reason, .. } => {
-                let current = self.session.filter(|session| session.peer == peer);
-                let ran = if current.is_some_and(|session| !session.up) { Ran::No } else { Ran::Maybe };
-                if current.is_some() {
-                    self.session = None;
-                }
-                self.table.fail_peer(peer, &CallError::new(CallErrorKind::PeerLost { reason }, ran));
-            }
-        }
-    }
-
-    fn due(&mut self, driver: &Driver) {
-        self.table.expire(driver.now());
-    }
-
-    fn next_due(&self) -> Time {
-        self.table.next_due()
-    }
-
-    fn finished(&self) -> bool {
-        self.stop
-    }
-
-    fn close(&mut self, driver: &mut Driver) {
-        if let Some(session) = self.session.take() {
-            driver.close(session.peer);
-        }
-    }
-
-    fn ended(&mut self, failure: Option<String>) {
-        let failure = failure.unwrap_or_else(|| "it was closed".to_owned());
-        self.table.fail_all(&CallError::new(CallErrorKind::Closed(failure.clone()), Ran::Maybe));
-        self.failure = Some(failure);
-    }
-
-    fn take_wakes(&mut self, wakes: &mut Vec<Wake>) {
-        self.table.take_wakes(wakes);
     }
 }

@@ -1,30 +1,65 @@
-//! One mutex, one driver, one thread that sleeps on the socket: what clients and servers have in common.
+//! One mutex, one driver, and whoever drives it: what clients and servers have in common.
+//!
+//! Whoever holds the mutex may drive. Mostly that is the endpoint's own thread. A thread that waits for the answer to a call
+//! drives in its place (leader and followers; Schmidt and others, 2000), because to hand the answer from one thread to another
+//! takes longer than the network: the endpoint's thread then looks after timers alone, and looks again for datagrams when
+//! nobody has driven for [`SLACK`].
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 
-use crate::driver::{Driver, DriverError, Inbox, Incoming};
+use crate::driver::{Driver, DriverError, Inbox, Incoming, Polling};
 use crate::time::Time;
 
 use super::error::StartError;
 
+/// How long to poll before sleeping.
+///
+/// A sleeping thread is woken in tens of microseconds, several times as long as a datagram takes over loopback. So whoever waits
+/// for an answer, and a server that has just served somebody, looks again and again for a short while before it sleeps,
+/// and yields the processor in between. It gives up early when others want the processor ([`Polling`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// For how long to poll when nothing comes; zero: never, sleep at once.
+    pub poll: Duration,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting { poll: Duration::from_micros(50) }
+    }
+}
+
 /// What an endpoint is for: its state, and what it does with what comes. Runs under the endpoint's mutex.
 pub(crate) trait Role: Send + 'static {
+    /// Work that something brought, to be done without the mutex by the endpoint's thread.
+    type Errand: Send;
+    /// Such work, done.
+    type Done;
+
     /// Something came. What is sent here is flushed after the batch.
     fn incoming(&mut self, driver: &mut Driver, incoming: Incoming<'_>);
+    /// Moves the errands to the end of this list.
+    fn take_errands(&mut self, errands: &mut Vec<Self::Errand>);
+    /// Does an errand, without the mutex.
+    fn run(errand: Self::Errand) -> Self::Done;
+    /// An errand is done.
+    fn done(&mut self, driver: &mut Driver, done: Self::Done);
     /// Does what is due, after each batch.
-    fn due(&mut self, driver: &Driver);
+    fn due(&mut self, driver: &mut Driver);
     /// When `due` wants to be called next; [`Time::MAX`]: not for its own sake.
     fn next_due(&self) -> Time;
+    /// Whether somebody waits for an answer from the network.
+    fn awaits(&self) -> bool;
     /// Whether the endpoint's thread should end.
     fn finished(&self) -> bool;
     /// Ends the sessions; the endpoint is closing in good order.
@@ -40,6 +75,7 @@ pub(crate) trait Role: Send + 'static {
 pub(crate) enum Wake {
     Thread(Thread),
     Task(Waker),
+    Bell(Arc<EventFd>),
     One(Arc<Condvar>),
     All(Arc<Condvar>),
 }
@@ -49,75 +85,257 @@ impl Wake {
         match self {
             Wake::Thread(thread) => thread.unpark(),
             Wake::Task(waker) => waker.wake(),
+            Wake::Bell(bell) => ring(&bell),
             Wake::One(signal) => signal.notify_one(),
             Wake::All(signal) => signal.notify_all(),
         }
     }
 }
 
+/// While threads drive: how long the endpoint's thread sleeps at most, at first, and how much later than due it may look at timers.
+const SLACK: Duration = Duration::from_millis(1);
+/// The same when they have been at it for long without anything coming.
+const SLACK_MAX: Duration = Duration::from_millis(256);
+const LATENESS: Duration = Duration::from_micros(500);
+
 /// What the mutex guards.
-pub(crate) struct Core<R> {
+pub(crate) struct Core<R: Role> {
     pub(crate) driver: Driver,
     pub(crate) role: R,
+    inbox: Inbox,
+    wakes: Vec<Wake>,
     /// Until when the endpoint's thread sleeps if nothing comes; [`Time::ZERO`] while it is awake (or woken), for then it
-    /// looks at the timers itself before it sleeps again.
+    /// looks at the timers, and flushes, before it sleeps again.
     asleep_until: Time,
+    /// Whether datagrams wake it, too.
+    listens: bool,
+    /// Threads that wait for an answer and look for it themselves.
+    drivers: usize,
+    /// How often one has found it.
+    driven: u64,
+    /// One of them sleeps at the socket.
+    led: bool,
+    /// Threads that wait and sleep, because another one looks.
+    followers: Vec<Thread>,
+    /// The endpoint's thread has ended.
+    over: bool,
 }
 
 impl<R: Role> Core<R> {
     fn next_due(&self) -> Time {
         self.role.next_due().min(self.driver.next_timeout().unwrap_or(Time::MAX))
     }
+
+    /// Whether the endpoint's thread is going to flush before it sleeps.
+    pub(crate) fn is_awake(&self) -> bool {
+        self.asleep_until == Time::ZERO && !self.over
+    }
+
+    /// Takes in what has come, and does what is due. Returns how many datagrams came.
+    fn turn(&mut self) -> Result<usize, DriverError> {
+        let Core { driver, role, inbox, .. } = self;
+        let count = driver.receive(inbox)?;
+        for incoming in inbox.drain() {
+            role.incoming(driver, incoming);
+        }
+        role.due(driver);
+        Ok(count)
+    }
 }
 
 /// A driver with a role, shared by the endpoint's thread and everybody who sends.
-pub(crate) struct Endpoint<R> {
+pub(crate) struct Endpoint<R: Role> {
     core: Mutex<Core<R>>,
+    waiting: Waiting,
+    socket: OwnedFd,
     bell: EventFd,
+    /// Wakes the thread that sleeps at the socket.
+    leaders_bell: Arc<EventFd>,
 }
+
+type Guard<'a, R> = MutexGuard<'a, Core<R>>;
 
 impl<R: Role> Endpoint<R> {
     /// Starts the endpoint's thread, which ends when the role is finished.
-    pub(crate) fn start(driver: Driver, role: R, name: &str) -> Result<(Arc<Self>, JoinHandle<()>), StartError> {
-        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let bell = EventFd::from_flags(flags).map_err(|errno| StartError::Descriptor(errno.into()))?;
+    pub(crate) fn start(
+        driver: Driver,
+        role: R,
+        waiting: Waiting,
+        name: &str,
+    ) -> Result<(Arc<Self>, JoinHandle<()>), StartError> {
+        let (bell, leaders_bell) = (new_bell()?, Arc::new(new_bell()?));
         let socket = driver.as_fd().try_clone_to_owned().map_err(StartError::Descriptor)?;
-        let core = Core { driver, role, asleep_until: Time::ZERO };
-        let endpoint = Arc::new(Endpoint { core: Mutex::new(core), bell });
+        let core = Core {
+            driver,
+            role,
+            inbox: Inbox::new(),
+            wakes: Vec::new(),
+            asleep_until: Time::ZERO,
+            listens: false,
+            drivers: 0,
+            driven: 0,
+            led: false,
+            followers: Vec::new(),
+            over: false,
+        };
+        let endpoint = Arc::new(Endpoint { core: Mutex::new(core), waiting, socket, bell, leaders_bell });
         let run = Arc::clone(&endpoint);
         let thread =
-            thread::Builder::new().name(name.to_owned()).spawn(move || run.run(&socket)).map_err(StartError::Thread)?;
+            thread::Builder::new().name(name.to_owned()).spawn(move || run.run()).map_err(StartError::Thread)?;
         Ok((endpoint, thread))
     }
 
     /// A panic inside the mutex ends the endpoint's thread or its worker, whose own guard tells the others; the state is
     /// still good enough for that.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<R>> {
+    pub(crate) fn lock(&self) -> Guard<'_, R> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Call before releasing the mutex after anything was sent or a deadline was set: if the endpoint's thread would sleep too
-    /// long, wakes it.
-    pub(crate) fn rearm(&self, core: &mut Core<R>) {
-        if core.next_due() < core.asleep_until {
+    /// Puts on the wire what was sent. If the endpoint's thread would sleep too long, wakes it.
+    pub(crate) fn flush(&self, core: &mut Core<R>) {
+        core.driver.flush();
+        self.rearm(core);
+    }
+
+    /// Leaves what was sent to the endpoint's thread, to be put on the wire together with more: right away if it is awake.
+    pub(crate) fn flush_soon(&self, core: &mut Core<R>) {
+        if !core.is_awake() {
             core.asleep_until = Time::ZERO;
             self.ring();
         }
     }
 
-    /// Wakes the endpoint's thread. A bell that rings already (the counter is full) needs no more ringing.
-    pub(crate) fn ring(&self) {
-        let _ = self.bell.write(1);
+    /// Flushes, releases the mutex, and wakes whom the role wants to be woken.
+    pub(crate) fn leave(&self, mut core: Guard<'_, R>) {
+        self.flush(&mut core);
+        self.release(core);
     }
 
-    fn run(&self, socket: &OwnedFd) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.turns(socket)));
+    /// Releases the mutex, and wakes whom the role wants to be woken.
+    fn release(&self, mut core: Guard<'_, R>) {
+        let inner = &mut *core;
+        inner.role.take_wakes(&mut inner.wakes);
+        if inner.wakes.is_empty() {
+            return;
+        }
+        let mut wakes = std::mem::take(&mut inner.wakes);
+        drop(core);
+        wakes.drain(..).for_each(Wake::wake);
+        // The allocation serves again, unless somebody has begun another list.
+        if let Ok(mut core) = self.core.try_lock()
+            && core.wakes.capacity() == 0
+        {
+            core.wakes = wakes;
+        }
+    }
+
+    /// Wakes the endpoint's thread if it would sleep too long.
+    fn rearm(&self, core: &mut Core<R>) {
+        if core.asleep_until == Time::ZERO {
+            return;
+        }
+        let unheard = core.drivers == 0 && !core.listens;
+        let too_long = unheard && (core.role.awaits() || core.driver.now() + SLACK < core.asleep_until);
+        if too_long || core.next_due() + LATENESS < core.asleep_until {
+            core.asleep_until = Time::ZERO;
+            self.ring();
+        }
+    }
+
+    /// Wakes the endpoint's thread.
+    pub(crate) fn ring(&self) {
+        ring(&self.bell);
+    }
+
+    /// Drives the endpoint, or lets others do so, until `take` gives something. Whatever makes it do so must wake whom `register` has
+    /// put down last.
+    pub(crate) fn wait<'a, T>(
+        &'a self,
+        mut core: Guard<'a, R>,
+        mut take: impl FnMut(&mut R) -> Option<T>,
+        mut register: impl FnMut(&mut R, Option<Wake>),
+    ) -> T {
+        core.drivers += 1;
+        let mut now = Instant::now();
+        let mut polling = Polling::new(self.waiting.poll, now);
+        let taken = loop {
+            if let Some(taken) = take(&mut core.role) {
+                break taken;
+            }
+            core = if polling.goes_on(now) {
+                self.poll(core, &mut polling, &mut now)
+            } else if core.led {
+                self.follow(core, &mut register)
+            } else {
+                self.lead(core, &mut register)
+            };
+        };
+        core.drivers -= 1;
+        core.driven += 1;
+        if !core.led
+            && let Some(next) = core.followers.pop()
+        {
+            core.wakes.push(Wake::Thread(next));
+        }
+        self.rearm(&mut core);
+        self.release(core);
+        taken
+    }
+
+    /// Lets others run, and looks for datagrams.
+    fn poll<'a>(&'a self, core: Guard<'a, R>, polling: &mut Polling, now: &mut Instant) -> Guard<'a, R> {
+        self.release(core);
+        polling.pause(*now);
+        *now = Instant::now();
+        let mut core = self.lock();
+        self.drive(&mut core);
+        core
+    }
+
+    /// Sleeps until something comes. The endpoint's thread looks after the timers meanwhile.
+    fn lead<'a>(&'a self, mut core: Guard<'a, R>, register: &mut impl FnMut(&mut R, Option<Wake>)) -> Guard<'a, R> {
+        core.led = true;
+        register(&mut core.role, Some(Wake::Bell(Arc::clone(&self.leaders_bell))));
+        self.release(core);
+        // If the descriptors cannot be waited for, neither can the endpoint's thread: it tells everybody.
+        let _ = sleep(&[self.leaders_bell.as_fd(), self.socket.as_fd()], None);
+        let mut core = self.lock();
+        core.led = false;
+        register(&mut core.role, None);
+        self.drive(&mut core);
+        core
+    }
+
+    /// Sleeps until the answer is here, or until it is this thread's turn to lead.
+    fn follow<'a>(&'a self, mut core: Guard<'a, R>, register: &mut impl FnMut(&mut R, Option<Wake>)) -> Guard<'a, R> {
+        let me = thread::current();
+        register(&mut core.role, Some(Wake::Thread(me.clone())));
+        core.followers.push(me.clone());
+        core.drivers -= 1;
+        self.release(core);
+        thread::park();
+        let mut core = self.lock();
+        core.drivers += 1;
+        core.followers.retain(|follower| follower.id() != me.id());
+        register(&mut core.role, None);
+        core
+    }
+
+    /// A turn by a thread that waits. A failure of the socket is found by the endpoint's thread too, which tells everybody.
+    fn drive(&self, core: &mut Core<R>) {
+        match core.turn() {
+            Ok(_) => core.driver.flush(),
+            Err(_) => self.flush_soon(core),
+        }
+    }
+
+    fn run(&self) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.turns()));
         let failure = match outcome {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("its thread panicked".to_owned()),
         };
-        let mut wakes = Vec::new();
         let mut core = self.lock();
         let Core { driver, role, .. } = &mut *core;
         if failure.is_none() {
@@ -125,55 +343,112 @@ impl<R: Role> Endpoint<R> {
             driver.flush();
         }
         role.ended(failure);
-        role.take_wakes(&mut wakes);
-        drop(core);
-        wakes.into_iter().for_each(Wake::wake);
+        core.over = true;
+        self.release(core);
     }
 
-    fn turns(&self, socket: &OwnedFd) -> Result<(), DriverError> {
-        let mut inbox = Inbox::new();
-        let mut wakes = Vec::new();
+    fn turns(&self) -> Result<(), DriverError> {
+        let mut polling = Polling::new(self.waiting.poll, Instant::now());
+        let mut watch = Watch { driven: 0, slack: SLACK };
+        let mut errands = Vec::new();
+        let mut look = true;
         loop {
             let mut core = self.lock();
             core.asleep_until = Time::ZERO;
-            let Core { driver, role, .. } = &mut *core;
-            driver.receive(&mut inbox)?;
-            for incoming in inbox.drain() {
-                role.incoming(driver, incoming);
+            core.listens = false;
+            let mut busy = false;
+            if look || core.next_due() <= core.driver.now() {
+                busy = core.turn()? > 0;
+                core = self.run_errands(core, &mut errands);
             }
-            role.due(driver);
-            driver.flush();
-            role.take_wakes(&mut wakes);
-            if role.finished() {
-                drop(core);
-                wakes.drain(..).for_each(Wake::wake);
+            core.driver.flush();
+            if core.role.finished() {
+                self.release(core);
                 return Ok(());
             }
-            let until = core.next_due();
-            let now = core.driver.now();
-            core.asleep_until = until;
-            drop(core);
-            wakes.drain(..).for_each(Wake::wake);
-            if until > now {
-                self.sleep(socket, now, until)?;
+            let now = Instant::now();
+            if busy {
+                polling.restart(now);
             }
+            if core.drivers == 0 && polling.goes_on(now) {
+                self.release(core);
+                polling.pause(now);
+                look = true;
+                continue;
+            }
+            let now = core.driver.now();
+            let until = watch.until(&mut core, now);
+            let listens = core.listens;
+            self.release(core);
+            let time = (until < Time::MAX).then(|| until - now);
+            look = until <= now || self.sleep(listens, time)?;
         }
     }
 
-    /// Until something can be read, somebody rings, or it is time.
-    fn sleep(&self, socket: &OwnedFd, now: Time, until: Time) -> Result<(), DriverError> {
-        let timeout = (until < Time::MAX).then(|| TimeSpec::from_duration(until - now));
-        let mut ready =
-            [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
-        match ppoll(&mut ready, timeout, None) {
-            Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(()),
-            Err(errno) => return Err(DriverError::Receive(io::Error::from(errno))),
+    fn run_errands<'a>(&'a self, mut core: Guard<'a, R>, errands: &mut Vec<R::Errand>) -> Guard<'a, R> {
+        core.role.take_errands(errands);
+        if errands.is_empty() {
+            return core;
         }
-        if ready[1].any().unwrap_or(false) {
-            // Nothing to read means that somebody else's ring was read with ours.
-            let _ = self.bell.read();
-        }
-        Ok(())
+        self.release(core);
+        let done: Vec<_> = errands.drain(..).map(R::run).collect();
+        let mut core = self.lock();
+        let Core { driver, role, .. } = &mut *core;
+        done.into_iter().for_each(|done| role.done(driver, done));
+        core
     }
+
+    /// Sleeps until somebody rings, datagrams come (if it `listens`), or the time is over. Whether one of the first two.
+    fn sleep(&self, listens: bool, time: Option<Duration>) -> Result<bool, DriverError> {
+        let watched = [self.bell.as_fd(), self.socket.as_fd()];
+        sleep(&watched[..if listens { 2 } else { 1 }], time).map_err(|errno| DriverError::Receive(errno.into()))
+    }
+}
+
+/// How the endpoint's thread goes by whether other threads drive.
+struct Watch {
+    /// How often that had been when it last looked.
+    driven: u64,
+    slack: Duration,
+}
+
+impl Watch {
+    /// Until when to sleep from `now` on.
+    fn until<R: Role>(&mut self, core: &mut Core<R>, now: Time) -> Time {
+        let lately = core.driven != std::mem::replace(&mut self.driven, core.driven);
+        self.slack = if lately { SLACK } else { (2 * self.slack).min(SLACK_MAX) };
+        core.listens = core.drivers == 0 && !lately;
+        let due = core.next_due();
+        core.asleep_until = if core.listens { due } else { due.min(now + self.slack) };
+        core.asleep_until
+    }
+}
+
+fn new_bell() -> Result<EventFd, StartError> {
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    EventFd::from_flags(flags).map_err(|errno| StartError::Descriptor(errno.into()))
+}
+
+/// A bell that rings already (the counter is full) needs no more ringing.
+fn ring(bell: &EventFd) {
+    let _ = bell.write(1);
+}
+
+/// Sleeps until one of these, of which the first is a bell, has something, or the time is over. False: nothing has.
+fn sleep(watched: &[BorrowedFd<'_>], time: Option<Duration>) -> Result<bool, Errno> {
+    let mut ready: [_; 2] =
+        std::array::from_fn(|place| PollFd::new(watched.get(place).copied().unwrap_or(watched[0]), PollFlags::POLLIN));
+    let ready = &mut ready[..watched.len().min(2)];
+    match ppoll(ready, time.map(TimeSpec::from_duration), None) {
+        Ok(0) => return Ok(false),
+        Ok(_) => {}
+        Err(Errno::EINTR) => return Ok(true),
+        Err(errno) => return Err(errno),
+    }
+    if ready[0].any().unwrap_or(false) {
+        // Nothing to read means that somebody else's ring was read with ours.
+        let mut counter = [0; 8];
+        let _ = nix::unistd::read(watched[0], &mut counter);
+    }
+    Ok(true)
 }

@@ -45,9 +45,15 @@ pub struct CallError {
 /// What happened to a call that has no result.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum CallErrorKind {
-    /// No reply within the client's limit.
+    /// No reply within the client's limit, or before the deadline of the call that the caller serves itself.
     #[error("no reply within {0:?}")]
     Timeout(Duration),
+    /// The server did not come to the call before its time was over: it is overloaded.
+    #[error("the server did not begin the call in time")]
+    Expired,
+    /// The session was lost, and when the server was met again it had forgotten this client.
+    #[error("the server has forgotten this client")]
+    Forgotten,
     /// The session with the server ended before the reply came.
     #[error("the server was lost: {reason}")]
     PeerLost {
@@ -57,7 +63,7 @@ pub enum CallErrorKind {
     /// The server is stopping and takes no more calls.
     #[error("the server refused the call: it is stopping")]
     Refused,
-    /// The server's queue is full: wait before calling again.
+    /// The server's queue is full, or what is in it takes longer than the caller would wait: wait before calling again.
     #[error("the server is overloaded")]
     Overloaded,
     /// The server has no service of this name.
@@ -120,13 +126,24 @@ impl CallError {
             Status::Stopping => (CallErrorKind::Refused, Ran::No),
             Status::Panicked => (CallErrorKind::Panicked(text()), Ran::Yes),
             Status::BadResult => (CallErrorKind::BadResult(text()), Ran::Yes),
+            Status::Expired => (CallErrorKind::Expired, Ran::No),
+            Status::NotKept => {
+                (CallErrorKind::BadResult("it was lost on the way and is not kept".to_owned()), Ran::Yes)
+            }
+            Status::Forgotten => (CallErrorKind::Forgotten, Ran::Maybe),
         };
         Some(CallError { kind, ran })
     }
 }
 
 /// Most bytes of a text in a reply; the rest is cut.
-pub(crate) const TEXT_BYTES_MAX: usize = 1024;
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// Makes a reply of a text.
+pub(crate) fn put_text(reply: &mut Vec<u8>, text: &str) {
+    reply.clear();
+    reply.extend_from_slice(text.as_bytes().get(..TEXT_BYTES_MAX).unwrap_or(text.as_bytes()));
+}
 
 /// A request that was not taken certainly did not run.
 impl From<SendError> for CallError {

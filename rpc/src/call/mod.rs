@@ -3,33 +3,50 @@
 //! A [`Client`] calls one server, blocking or as futures; a [`Server`] runs [`Service`]s in a bounded pool of threads.
 //! `#[rpc::service]` writes the stubs for both.
 //!
-//! **At most once** (Birrell and Nelson, 1984) comes from below: a session delivers each message exactly once and never outlives
-//! either end, so a request runs once or not at all, and nobody repeats it behind the caller's back. What a failed call
-//! did is told by [`Ran`] in its [`CallError`]: certainly not, perhaps, or yes. Only the caller knows whether to repeat.
+//! **At most once** (Birrell and Nelson, 1984). A session delivers each message exactly once, so on one session nothing is ever
+//! sent again, and a call is two datagrams. When a session ends, calls without a reply go to the next session if the same
+//! incarnation of the server has its other end; the server knows them by client, slot and sequence number
+//! ([`message::CallId`], RFC 8881's session slots), and answers from the slot what it has begun before ([`ReplyLimits`] bounds
+//! what it keeps). Another incarnation knows nothing of them: they fail. What a failed call did is told by [`Ran`] in its
+//! [`CallError`]: certainly not, perhaps, or yes. [Idempotent](CallKind::Idempotent) calls need no slot, and go to whoever is met.
 //!
-//! **Threads.** An endpoint is one mutex around the driver and the role's own state (table of calls in flight; queue of
-//! requests), and one thread that sleeps on the socket. A caller sends its own request under the mutex, a worker its
-//! own reply; the thread is woken, through an eventfd, only when it would sleep past a timer that was set
-//! meanwhile. Whoever holds the mutex may drive: a caller that waits could read the socket itself in the thread's place
-//! (leader and followers; Schmidt and others, 2000).
+//! **Time.** A request carries how long its caller is still going to wait. The server does not begin what is late, refuses what
+//! would be ([`CallErrorKind::Overloaded`]), and calls that a handler makes inherit the deadline ([`Context`]). A caller that
+//! gives up says so.
 //!
-//! **A blocking call's cost** beyond the datagrams: two acquisitions of the mutex and one hand-over from the endpoint's thread;
-//! no allocation in steady state on the client but what the result itself holds.
+//! **Long calls.** A request that is not answered within the transport's acknowledgement delay is acknowledged, which ends its
+//! retransmission; after that only the session's signs of life travel. A request that comes again on another session is
+//! answered by a "working" message.
+//!
+//! **Threads.** An endpoint is one mutex around the driver and the role's own state (calls in flight; requests and reply slots), and
+//! one thread. A caller sends its own request under the mutex, a worker its own reply. A thread that waits for a reply drives the
+//! endpoint in the place of its thread: the reply is handed over to nobody. [`Waiting`] says how long to poll before
+//! sleeping. Handlers that are marked `inline` run on the endpoint's thread, without the mutex; the others in the pool.
+//! Async calls and inline handlers share datagrams when there are many of them.
 
+mod caller;
 mod client;
+mod context;
 mod endpoint;
 mod error;
+mod handler;
 mod in_flight;
 pub mod message;
+mod outbox;
 mod pending;
 mod pool;
 mod queue;
 mod server;
 mod service;
+mod serving;
+mod slots;
 
 pub use client::{Client, ClientConfig, ClientCounters};
+pub use context::Context;
+pub use endpoint::Waiting;
 pub use error::{CallError, CallErrorKind, Ran, StartError};
 pub use message::{MethodId, ServiceId};
 pub use pending::PendingCall;
 pub use server::{Server, ServerBuilder, ServerCounters, ServerHandle};
 pub use service::{CallKind, Method, Refusal, Service};
+pub use slots::ReplyLimits;

@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread;
 
 use serde::de::DeserializeOwned;
 
@@ -14,11 +13,11 @@ use crate::codec;
 
 use super::client::Shared;
 use super::error::{CallError, CallErrorKind, Ran};
-use super::in_flight::{Outcome, Waiter};
+use super::in_flight::Outcome;
 use super::message::CallId;
 
-/// A call that is on its way: await it, or block with [`PendingCall::wait`]. Dropping it gives up the wait, not the
-/// call: the server may run it all the same, and the reply is counted as late.
+/// A call that is on its way: await it, or block with [`PendingCall::wait`]. Dropping it gives the call up: the server is told, and
+/// does not begin it any more; a handler that runs can [ask](super::Context::is_cancelled).
 ///
 /// As a future it needs no particular executor: the client's own thread wakes it.
 #[must_use = "the call has been sent; wait for it, or drop it knowingly"]
@@ -47,25 +46,15 @@ impl<R: DeserializeOwned> PendingCall<R> {
     /// # Errors
     /// What happened instead of a reply, and whether the method may have run.
     pub fn wait(mut self) -> Result<R, CallError> {
-        loop {
-            if let Poll::Ready(result) = self.step(Waiter::Thread(thread::current())) {
-                return result;
-            }
-            thread::park();
-        }
-    }
-
-    fn step(&mut self, waiter: Waiter) -> Poll<Result<R, CallError>> {
         let outcome = match &self.state {
-            State::Sent { client, call } => match client.take(*call, waiter) {
-                Some(outcome) => outcome,
-                None => return Poll::Pending,
-            },
+            State::Sent { client, call } => client.wait(*call),
             State::Failed(error) => Err(error.clone()),
-            State::Over => Err(CallError::new(CallErrorKind::Closed("polled after its end".to_owned()), Ran::Maybe)),
+            State::Over => {
+                Err(CallError::new(CallErrorKind::Closed("waited for after its end".to_owned()), Ran::Maybe))
+            }
         };
         self.state = State::Over;
-        Poll::Ready(finish(outcome))
+        finish(outcome)
     }
 }
 
@@ -86,7 +75,16 @@ impl<R: DeserializeOwned> Future for PendingCall<R> {
     type Output = Result<R, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.step(Waiter::Task(context.waker().clone()))
+        let outcome = match &self.state {
+            State::Sent { client, call } => match client.poll(*call, context.waker().clone()) {
+                Some(outcome) => outcome,
+                None => return Poll::Pending,
+            },
+            State::Failed(error) => Err(error.clone()),
+            State::Over => Err(CallError::new(CallErrorKind::Closed("polled after its end".to_owned()), Ran::Maybe)),
+        };
+        self.state = State::Over;
+        Poll::Ready(finish(outcome))
     }
 }
 

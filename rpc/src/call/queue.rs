@@ -1,22 +1,26 @@
-//! The server's state under the mutex: requests that wait for a worker, and who is connected.
+//! Requests that wait for a worker, and whether another one should.
+//!
+//! A queue that only a count bounds is, under overload, always full: everybody waits for as long as the whole queue takes, and
+//! most have gone when their turn comes. So a request is refused at once when what is before it would take most of the
+//! time that its caller has left; what is admitted is then served in time (the goal of Nichols and Jacobson's CoDel, 2012,
+//! reached at the entrance, because here the time that work takes can be estimated and deadlines are known).
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Condvar};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::driver::{Driver, Incoming};
 use crate::time::Time;
-use crate::transport::{Channel, Peer};
+use crate::transport::{BootEpoch, Peer};
 
-use super::endpoint::{Role, Wake};
-use super::message::{self, CallId, Message, MethodId, ServiceId, Status};
-use super::server::ServerCounters;
+use super::message::{Call, MethodId};
 
-/// How long a stopping server waits for its callers to acknowledge the last replies.
-const LINGER: Duration = Duration::from_secs(1);
 /// How many argument buffers are kept for the next requests, and how large at most.
 const SPARE_BUFFERS_MAX: usize = 64;
 const SPARE_BYTES_MAX: usize = 64 << 10;
+/// A request is admitted if what is before it takes at most this part of the time that its caller has left: the rest is for
+/// running it, for the way back, and for errors of the estimate.
+const WAIT_PART: (u32, u32) = (1, 2);
+/// Of so many methods the time that they take is remembered.
+const METHODS_MAX: usize = 4_096;
 
 /// How much may wait for a worker.
 #[derive(Clone, Copy, Debug)]
@@ -25,201 +29,205 @@ pub(crate) struct QueueLimits {
     pub(crate) bytes: usize,
 }
 
-/// A request that waits for a worker, or is with one.
+/// A request that waits to run, or runs.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// The session on which it came.
     pub(crate) peer: Peer,
-    pub(crate) call: CallId,
+    pub(crate) client: BootEpoch,
+    pub(crate) call: Call,
+    /// When its caller stops waiting.
+    pub(crate) deadline: Option<Time>,
     /// Index in the server's list.
     pub(crate) service: usize,
-    pub(crate) method: MethodId,
     pub(crate) arguments: Vec<u8>,
+    /// How long it is expected to run.
+    pub(crate) expected: Duration,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
-    Serving,
-    /// New requests are refused; the workers end, each after its call.
-    Stopping,
-    /// The workers have ended; the last replies are on their way.
-    Lingering(Time),
-    Finished,
+impl Job {
+    /// Whether its caller does not wait any more.
+    pub(crate) fn is_late(&self, now: Time) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
 }
 
-/// Takes requests in and hands them to the workers.
+/// The requests that wait.
+#[derive(Debug)]
 pub(crate) struct Queue {
-    services: Vec<ServiceId>,
     limits: QueueLimits,
+    workers: u32,
     jobs: VecDeque<Job>,
-    queued_bytes: usize,
+    bytes: usize,
+    /// How long the jobs are expected to run, one after the other.
+    expected: Duration,
+    /// How long methods take, smoothed.
+    estimates: BTreeMap<(usize, MethodId), Duration>,
     spare: Vec<Vec<u8>>,
-    peers: BTreeSet<Peer>,
-    phase: Phase,
-    wakes: Vec<Wake>,
-    /// Workers that wait for room in a peer's send queue.
-    pub(crate) waiting_for_room: usize,
-    /// Rings when there is a job, or none will come any more.
-    pub(crate) job_came: Arc<Condvar>,
-    /// Rings when a send queue may have become shorter.
-    pub(crate) room_came: Arc<Condvar>,
-    pub(crate) counters: ServerCounters,
 }
 
 impl Queue {
-    pub(crate) fn new(services: Vec<ServiceId>, limits: QueueLimits) -> Self {
+    pub(crate) fn new(limits: QueueLimits, workers: usize) -> Self {
         Queue {
-            services,
             limits,
+            workers: u32::try_from(workers).unwrap_or(u32::MAX).max(1),
             jobs: VecDeque::new(),
-            queued_bytes: 0,
+            bytes: 0,
+            expected: Duration::ZERO,
+            estimates: BTreeMap::new(),
             spare: Vec::new(),
-            peers: BTreeSet::new(),
-            phase: Phase::Serving,
-            wakes: Vec::new(),
-            waiting_for_room: 0,
-            job_came: Arc::new(Condvar::new()),
-            room_came: Arc::new(Condvar::new()),
-            counters: ServerCounters::default(),
         }
     }
 
-    /// The next request for a worker.
-    pub(crate) fn next(&mut self) -> Option<Job> {
+    /// Whether a request with so many bytes of arguments, whose caller waits for `left`, should wait here.
+    pub(crate) fn has_room(&self, bytes: usize, left: Option<Duration>) -> bool {
+        if self.jobs.is_empty() {
+            // One request is taken however large it is, or it would never be.
+            return true;
+        }
+        let wait = self.expected / self.workers;
+        self.jobs.len() < self.limits.requests
+            && self.bytes + bytes <= self.limits.bytes
+            && left.is_none_or(|left| wait <= left * WAIT_PART.0 / WAIT_PART.1)
+    }
+
+    /// How long a method is expected to run.
+    pub(crate) fn estimate(&self, service: usize, method: MethodId) -> Duration {
+        self.estimates.get(&(service, method)).copied().unwrap_or_default()
+    }
+
+    /// A method has run for so long: an exponentially weighted mean, as RFC 6298's of round trips.
+    pub(crate) fn learn(&mut self, service: usize, method: MethodId, took: Duration) {
+        if let Some(estimate) = self.estimates.get_mut(&(service, method)) {
+            *estimate = (*estimate * 7 + took) / 8;
+        } else if self.estimates.len() < METHODS_MAX {
+            self.estimates.insert((service, method), took);
+        }
+    }
+
+    /// One more.
+    pub(crate) fn push(&mut self, job: Job) {
+        self.bytes += job.arguments.len();
+        self.expected += job.expected;
+        self.jobs.push_back(job);
+    }
+
+    /// The next one.
+    pub(crate) fn pop(&mut self) -> Option<Job> {
         let job = self.jobs.pop_front()?;
-        self.queued_bytes = self.queued_bytes.saturating_sub(job.arguments.len());
+        self.subtract(&job);
         Some(job)
     }
 
-    /// Whether the workers should go on waiting for jobs.
-    pub(crate) fn is_serving(&self) -> bool {
-        self.phase == Phase::Serving
+    /// Takes out those for which `gone` says so.
+    pub(crate) fn take(&mut self, gone: impl Fn(&Job) -> bool) -> Vec<Job> {
+        let mut taken = Vec::new();
+        for job in std::mem::take(&mut self.jobs) {
+            if gone(&job) { taken.push(job) } else { self.jobs.push_back(job) }
+        }
+        taken.iter().for_each(|job| self.subtract(job));
+        taken
     }
 
-    /// Requests that wait for a worker.
+    fn subtract(&mut self, job: &Job) {
+        self.bytes = self.bytes.saturating_sub(job.arguments.len());
+        self.expected = self.expected.saturating_sub(job.expected);
+    }
+
+    /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// A job is done: its buffer can serve another one.
+    /// A copy of `arguments` in a buffer that has served before, if there is one.
+    pub(crate) fn copy(&mut self, arguments: &[u8]) -> Vec<u8> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.extend_from_slice(arguments);
+        buffer
+    }
+
+    /// This buffer can serve again.
     pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
         if self.spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BYTES_MAX {
             buffer.clear();
             self.spare.push(buffer);
         }
     }
-
-    /// No more requests from now on; those that no worker has begun are refused.
-    pub(crate) fn stop(&mut self, driver: &mut Driver) {
-        if self.phase != Phase::Serving {
-            return;
-        }
-        self.phase = Phase::Stopping;
-        while let Some(job) = self.next() {
-            self.refuse(driver, job.peer, job.call, Status::Stopping);
-        }
-        self.job_came.notify_all();
-    }
-
-    /// The workers have ended: the endpoint's thread ends too, as soon as the last replies are acknowledged.
-    pub(crate) fn linger(&mut self, driver: &Driver) {
-        if self.phase != Phase::Finished {
-            self.phase = Phase::Lingering(driver.now() + LINGER);
-        }
-    }
-
-    fn request(&mut self, driver: &mut Driver, peer: Peer, call: CallId, to: (ServiceId, MethodId), arguments: &[u8]) {
-        if self.phase != Phase::Serving {
-            return self.refuse(driver, peer, call, Status::Stopping);
-        }
-        let Some(service) = self.services.iter().position(|service| *service == to.0) else {
-            return self.refuse(driver, peer, call, Status::UnknownService);
-        };
-        // One request is taken however large it is, or it would never be.
-        let too_many_bytes = !self.jobs.is_empty() && self.queued_bytes + arguments.len() > self.limits.bytes;
-        if self.jobs.len() >= self.limits.requests || too_many_bytes {
-            self.counters.overloaded += 1;
-            return self.refuse(driver, peer, call, Status::Overloaded);
-        }
-        let mut buffer = self.spare.pop().unwrap_or_default();
-        buffer.extend_from_slice(arguments);
-        self.queued_bytes += buffer.len();
-        self.jobs.push_back(Job { peer, call, service, method: to.1, arguments: buffer });
-        self.wakes.push(Wake::One(Arc::clone(&self.job_came)));
-    }
-
-    /// A refusal that finds no room in the send queue is given up: this thread must not wait.
-    fn refuse(&mut self, driver: &mut Driver, peer: Peer, call: CallId, status: Status) {
-        self.counters.refused += 1;
-        if driver.send(peer, Channel::CALL, &[&message::reply_header(call, status)]).is_err() {
-            self.counters.replies_dropped += 1;
-        }
-    }
-
-    fn lost(&mut self, peer: Peer) {
-        self.peers.remove(&peer);
-        // Nobody can be told the results any more.
-        let before = self.jobs.len();
-        self.jobs.retain(|job| job.peer != peer);
-        self.counters.refused += before.saturating_sub(self.jobs.len()) as u64;
-        self.queued_bytes = self.jobs.iter().map(|job| job.arguments.len()).sum();
-    }
 }
 
-impl Role for Queue {
-    fn incoming(&mut self, driver: &mut Driver, incoming: Incoming<'_>) {
-        match incoming {
-            Incoming::Up { peer, .. } => {
-                self.peers.insert(peer);
-            }
-            Incoming::Lost { peer, .. } => self.lost(peer),
-            Incoming::Message { peer, channel: Channel::CALL, body } => match Message::parse(body) {
-                Some(Message::Request { call, service, method, arguments }) => {
-                    self.request(driver, peer, call, (service, method), arguments);
-                }
-                _ => self.counters.garbage += 1,
-            },
-            Incoming::Message { .. } => self.counters.garbage += 1,
+#[cfg(test)]
+mod tests {
+    use super::super::message::{CallId, How, ServiceId};
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const METHOD: MethodId = MethodId(0);
+
+    fn job(queue: &Queue, bytes: usize) -> Job {
+        let call = Call {
+            id: CallId::new(0, 1),
+            how: How::Idempotent,
+            session: 1,
+            age: 0,
+            time_left: None,
+            service: ServiceId(0),
+            method: METHOD,
+        };
+        Job {
+            peer: Peer { index: 0, generation: 0 },
+            client: BootEpoch(1),
+            call,
+            deadline: None,
+            service: 0,
+            arguments: vec![0; bytes],
+            expected: queue.estimate(0, METHOD),
         }
     }
 
-    fn due(&mut self, driver: &Driver) {
-        if self.waiting_for_room > 0 {
-            self.wakes.push(Wake::All(Arc::clone(&self.room_came)));
-        }
-        if let Phase::Lingering(until) = self.phase {
-            let acknowledged = self.peers.iter().all(|peer| driver.unacknowledged(*peer) == 0);
-            if acknowledged || driver.now() >= until {
-                self.phase = Phase::Finished;
-            }
-        }
+    fn queue(workers: usize) -> Queue {
+        Queue::new(QueueLimits { requests: 100, bytes: 100 }, workers)
     }
 
-    fn next_due(&self) -> Time {
-        match self.phase {
-            Phase::Lingering(until) => until,
-            Phase::Serving | Phase::Stopping | Phase::Finished => Time::MAX,
-        }
+    #[test]
+    fn who_could_not_be_served_in_time_is_not_admitted() {
+        let mut queue = queue(2);
+        queue.learn(0, METHOD, MS);
+        (0..8).for_each(|_| queue.push(job(&queue, 0)));
+        // Eight jobs of a millisecond, two workers: four milliseconds.
+        assert!(queue.has_room(0, Some(8 * MS)) && queue.has_room(0, None));
+        assert!(!queue.has_room(0, Some(7 * MS)));
+        (0..4).for_each(|_| drop(queue.pop()));
+        assert!(queue.has_room(0, Some(4 * MS)));
     }
 
-    fn finished(&self) -> bool {
-        self.phase == Phase::Finished
+    #[test]
+    fn an_empty_queue_takes_everything_whatever_was_learnt() {
+        let mut queue = queue(1);
+        queue.learn(0, METHOD, 1_000_000 * MS);
+        assert!(queue.has_room(1_000, Some(MS)));
+        queue.push(job(&queue, 1_000));
+        assert!(!queue.has_room(0, Some(MS)));
+        drop(queue.take(|_| true));
+        assert!(queue.has_room(0, Some(MS)));
     }
 
-    fn close(&mut self, driver: &mut Driver) {
-        for peer in std::mem::take(&mut self.peers) {
-            driver.close(peer);
-        }
+    #[test]
+    fn requests_and_their_bytes_are_limited() {
+        let mut queue = queue(1);
+        queue.push(job(&queue, 60));
+        assert!(queue.has_room(40, None) && !queue.has_room(41, None));
+        (0..99).for_each(|_| queue.push(job(&queue, 0)));
+        assert!(!queue.has_room(0, None));
+        assert_eq!((queue.take(|job| job.arguments.is_empty()).len(), queue.len()), (99, 1));
     }
 
-    fn ended(&mut self, failure: Option<String>) {
-        self.phase = Phase::Finished;
-        self.counters.failed = failure.is_some();
-        self.jobs.clear();
-        self.wakes.push(Wake::All(Arc::clone(&self.job_came)));
-        self.wakes.push(Wake::All(Arc::clone(&self.room_came)));
-    }
-
-    fn take_wakes(&mut self, wakes: &mut Vec<Wake>) {
-        wakes.append(&mut self.wakes);
+    #[test]
+    fn an_estimate_follows_what_is_seen() {
+        let mut queue = queue(1);
+        queue.learn(0, METHOD, MS);
+        (0..50).for_each(|_| queue.learn(0, METHOD, 3 * MS));
+        let estimate = queue.estimate(0, METHOD);
+        assert!(estimate > 29 * MS / 10 && estimate <= 3 * MS, "{estimate:?}");
+        assert_eq!(queue.estimate(1, METHOD), Duration::ZERO);
     }
 }

@@ -7,11 +7,13 @@ use std::thread::{self, JoinHandle};
 use crate::driver::{Driver, DriverConfig, DriverError};
 use crate::transport::Counters;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Waiting};
 use super::error::StartError;
 use super::pool::Pool;
-use super::queue::{Queue, QueueLimits};
+use super::queue::QueueLimits;
 use super::service::Service;
+use super::serving::{Limits, Serving};
+use super::slots::ReplyLimits;
 
 /// Runs services for whoever calls.
 ///
@@ -41,13 +43,19 @@ use super::service::Service;
 pub struct Server;
 
 impl Server {
-    /// A server with as many workers as the machine has processors, at most 1,024 requests and 64 MiB of arguments waiting for them.
+    /// A server with as many workers as the machine has processors, at most 1,024 requests and 64 MiB of arguments waiting for
+    /// them, and at most 256 MiB of replies waiting for callers.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             socket: None,
             config: DriverConfig::default(),
-            workers: thread::available_parallelism().map_or(1, |count| count.get()),
-            limits: QueueLimits { requests: 1_024, bytes: 64 << 20 },
+            waiting: Waiting::default(),
+            limits: Limits {
+                queue: QueueLimits { requests: 1_024, bytes: 64 << 20 },
+                workers: thread::available_parallelism().map_or(1, |count| count.get()),
+                replies: ReplyLimits::default(),
+                outbox_bytes: 256 << 20,
+            },
             services: Vec::new(),
         }
     }
@@ -57,8 +65,8 @@ impl Server {
 pub struct ServerBuilder {
     socket: Option<UdpSocket>,
     config: DriverConfig,
-    workers: usize,
-    limits: QueueLimits,
+    waiting: Waiting,
+    limits: Limits,
     services: Vec<Box<dyn Service>>,
 }
 
@@ -81,14 +89,32 @@ impl ServerBuilder {
 
     /// How many handlers may run at once, at least one. They may block; then this many blocked ones stop the server's progress.
     pub fn pool(mut self, workers: usize) -> Self {
-        self.workers = workers.max(1);
+        self.limits.workers = workers.max(1);
+        self
+    }
+
+    /// How the server waits for requests.
+    pub fn waiting(mut self, waiting: Waiting) -> Self {
+        self.waiting = waiting;
+        self
+    }
+
+    /// How much is remembered of calls that are over, in case that they come again.
+    pub fn replies(mut self, limits: ReplyLimits) -> Self {
+        self.limits.replies = limits;
+        self
+    }
+
+    /// How many bytes of replies may wait for callers that take them too slowly. With half of that no more requests are taken in.
+    pub fn outbox(mut self, bytes: usize) -> Self {
+        self.limits.outbox_bytes = bytes;
         self
     }
 
     /// How many requests, at least one, and how many bytes of their arguments may wait for a worker. What comes beyond is refused
     /// with [`CallErrorKind::Overloaded`](super::CallErrorKind::Overloaded).
     pub fn queue(mut self, requests: usize, bytes: usize) -> Self {
-        self.limits = QueueLimits { requests: requests.max(1), bytes };
+        self.limits.queue = QueueLimits { requests: requests.max(1), bytes };
         self
     }
 
@@ -111,11 +137,12 @@ impl ServerBuilder {
         let socket = self.socket.ok_or(StartError::NotBound)?;
         let driver = Driver::from_socket(socket, self.config)?;
         let local_addr = driver.local_addr();
-        let queue = Queue::new(self.services.iter().map(|service| service.id()).collect(), self.limits);
-        let (endpoint, thread) = Endpoint::start(driver, queue, "rpc-server")?;
+        let services = self.services.into();
+        let serving = Serving::new(Arc::clone(&services), self.limits);
+        let (endpoint, thread) = Endpoint::start(driver, serving, self.waiting, "rpc-server")?;
         // From here on a failure drops the handle, which stops what has been started.
         let mut handle = ServerHandle { endpoint, local_addr, pool: Pool::empty(), thread: Some(thread) };
-        Pool::start(&handle.endpoint, &self.services.into(), self.workers, &mut handle.pool)?;
+        Pool::start(&handle.endpoint, &services, self.limits.workers, &mut handle.pool)?;
         Ok(handle)
     }
 }
@@ -124,13 +151,13 @@ impl std::fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let services: Vec<_> = self.services.iter().map(|service| service.name()).collect();
         f.debug_struct("ServerBuilder")
-            .field("workers", &self.workers)
+            .field("limits", &self.limits)
             .field("services", &services)
             .finish_non_exhaustive()
     }
 }
 
-/// What a server has done; plain totals, but for `waiting`.
+/// What a server has done; plain totals, but for `waiting` and `reply_bytes`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServerCounters {
     /// Below the calls.
@@ -141,12 +168,20 @@ pub struct ServerCounters {
     pub panics: u64,
     /// Requests that did not run, for whatever reason.
     pub refused: u64,
-    /// Of these, the ones that found the queue full.
+    /// Of these, the ones that found the queue full, or longer than their callers would wait.
     pub overloaded: u64,
+    /// Of these, the ones whose time was over before they began.
+    pub expired: u64,
+    /// Calls that their callers gave up before there was a reply.
+    pub cancelled: u64,
+    /// Requests that came again after their session had ended, and did not run again.
+    pub duplicates: u64,
     /// Replies that could not be sent: the caller was gone, or took nothing more.
     pub replies_dropped: u64,
     /// Messages that were no requests.
     pub garbage: u64,
+    /// What is remembered of calls that are over, bytes, now.
+    pub reply_bytes: usize,
     /// Requests that wait for a worker now.
     pub waiting: usize,
     /// The socket failed; nothing is served any more.
@@ -155,7 +190,7 @@ pub struct ServerCounters {
 
 /// A server that runs. Dropping it stops it.
 pub struct ServerHandle {
-    endpoint: Arc<Endpoint<Queue>>,
+    endpoint: Arc<Endpoint<Serving>>,
     local_addr: SocketAddr,
     pool: Pool,
     thread: Option<JoinHandle<()>>,
@@ -170,7 +205,7 @@ impl ServerHandle {
     /// What was done so far.
     pub fn counters(&self) -> ServerCounters {
         let core = self.endpoint.lock();
-        ServerCounters { transport: core.driver.counters(), waiting: core.role.len(), ..core.role.counters }
+        ServerCounters { transport: core.driver.counters(), ..core.role.counters() }
     }
 
     /// Refuses what no handler has begun, waits for the handlers that run (however long they take) and for their
@@ -182,9 +217,7 @@ impl ServerHandle {
         let mut core = self.endpoint.lock();
         let inner = &mut *core;
         inner.role.stop(&mut inner.driver);
-        inner.driver.flush();
-        self.endpoint.rearm(inner);
-        drop(core);
+        self.endpoint.leave(core);
         self.pool.join();
         let mut core = self.endpoint.lock();
         let inner = &mut *core;

@@ -24,6 +24,7 @@
 
 mod config;
 mod inbox;
+mod polling;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use socket::{BATCH, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
 pub use inbox::{Inbox, Incoming};
+pub use polling::{Pause, Polling};
 
 /// How long to wait before a socket that was full is tried again. Whoever sleeps on it wakes for what comes in, not for room; a
 /// network card sends what fills a socket within less.
@@ -99,6 +101,16 @@ impl Driver {
     /// The driver's clock: time since its birth.
     pub fn now(&self) -> Time {
         Time(crate::time::nanoseconds(self.origin.elapsed()))
+    }
+
+    /// A time of the driver's clock on the process's clock.
+    pub fn instant(&self, at: Time) -> Instant {
+        self.origin + Duration::from_nanos(at.0)
+    }
+
+    /// A time of the process's clock on the driver's clock.
+    pub fn time(&self, at: Instant) -> Time {
+        Time(crate::time::nanoseconds(at.saturating_duration_since(self.origin)))
     }
 
     /// This incarnation.

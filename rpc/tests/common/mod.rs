@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
-use rpc::{Bytes, Client, ClientConfig, Server, ServerBuilder, ServerHandle};
+use rpc::{Bytes, Client, ClientConfig, Context, Server, ServerBuilder, ServerHandle};
 use serde::{Deserialize, Serialize};
 
 /// No healthy test takes nearly this long.
@@ -28,7 +28,7 @@ pub trait Lab {
     fn grow(&self, shape: Shape, by: Option<f64>) -> Shape;
     /// Not idempotent: how often it has been called, this time included.
     fn increment(&self) -> u64;
-    /// Returns when the gate is opened.
+    /// Returns when the gate is opened, or the call is cancelled.
     fn hold(&self, number: u32) -> u32;
     fn fail(&self, words: String);
     fn reverse(&self, bytes: Bytes) -> Bytes;
@@ -38,6 +38,8 @@ pub trait Lab {
 #[derive(Default)]
 pub struct Bench {
     pub increments: AtomicU64,
+    /// Handlers that were told that nobody waits for them.
+    pub cancelled: AtomicU64,
     gate: Mutex<Gate>,
     changed: Condvar,
 }
@@ -86,7 +88,11 @@ impl Lab for Bench {
         let mut gate = self.gate.lock().unwrap();
         gate.inside += 1;
         self.changed.notify_all();
-        drop(self.changed.wait_while(gate, |gate| !gate.open).unwrap());
+        let context = Context::current();
+        while !gate.open && !context.is_cancelled() {
+            gate = self.changed.wait_timeout(gate, Duration::from_millis(1)).unwrap().0;
+        }
+        self.cancelled.fetch_add(u64::from(!gate.open), Ordering::SeqCst);
         number
     }
 

@@ -25,7 +25,7 @@ const REST: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(32)
 
 /// Who ran during a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pause {
+pub enum Pause {
     /// There was none.
     None,
     /// Nobody.
@@ -36,7 +36,7 @@ pub(super) enum Pause {
 
 /// One thread's polling.
 #[derive(Debug)]
-pub(super) struct Polling {
+pub struct Polling {
     /// How long to poll when nothing comes.
     length: Duration,
     until: Instant,
@@ -48,7 +48,7 @@ pub(super) struct Polling {
 
 impl Polling {
     /// Polls from `now` on, for `length` at a time.
-    pub(super) fn new(length: Duration, now: Instant) -> Polling {
+    pub fn new(length: Duration, now: Instant) -> Polling {
         Polling {
             length,
             until: now + length,
@@ -60,7 +60,7 @@ impl Polling {
     }
 
     /// Something was done at `now`: more may come soon.
-    pub(super) fn restart(&mut self, now: Instant) {
+    pub fn restart(&mut self, now: Instant) {
         if now >= self.rests_until + REST[1] {
             self.rest = REST[0];
         }
@@ -73,17 +73,17 @@ impl Polling {
     }
 
     /// A thread that ran has gone to sleep: the processor may be free again.
-    pub(super) fn end_rest(&mut self, now: Instant) {
+    pub fn end_rest(&mut self, now: Instant) {
         self.rests_until = self.rests_until.min(now);
     }
 
     /// Whether to look once more.
-    pub(super) fn goes_on(&self, now: Instant) -> bool {
+    pub fn goes_on(&self, now: Instant) -> bool {
         now < self.until && self.strikes < STRIKES
     }
 
     /// There was nothing: lets others run, now and then.
-    pub(super) fn pause(&mut self, now: Instant) -> Pause {
+    pub fn pause(&mut self, now: Instant) -> Pause {
         if now < self.yield_at {
             return Pause::None;
         }
