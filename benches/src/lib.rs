@@ -4,15 +4,18 @@
 //! them, because on a shared machine one launch in four is two to three times slower than the rest; a figure is the median over
 //! its launches, for each percentile. A ratio is one of such medians.
 //!
-//! * [`figure`]: the figures' names, units and percentiles.
+//! * [`figure`]: the figures' names, units and percentiles, from the crate `yardstick`, which has the loops that time calls, too.
 //! * [`node`]: what the processes do that are measured, and the floor's.
 //! * [`launch`]: starts them and collects.
 //! * [`report`]: table, ratios, JSON.
+//! * [`mod@rpc`]: calls, beside raw sockets and the stacks that people use.
 //! * [`checksum`]: apart from the launches, what each check of a datagram catches and costs.
 #![forbid(unsafe_code)]
 
 pub mod checksum;
-pub mod figure;
 pub mod launch;
 pub mod node;
 pub mod report;
+pub mod rpc;
+
+pub use yardstick::figure;

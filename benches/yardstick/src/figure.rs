@@ -14,6 +14,12 @@ pub enum Unit {
     /// Millions of bytes a second: more is better.
     #[serde(rename = "MB/s")]
     MegabytesPerSecond,
+    /// Calls a second: more is better.
+    #[serde(rename = "calls/s")]
+    CallsPerSecond,
+    /// Datagrams, both ways: less is better.
+    #[serde(rename = "datagrams")]
+    Datagrams,
     /// Hundredths.
     #[serde(rename = "%")]
     Percent,
@@ -24,6 +30,8 @@ impl fmt::Display for Unit {
         f.pad(match self {
             Unit::Microseconds => "us",
             Unit::MegabytesPerSecond => "MB/s",
+            Unit::CallsPerSecond => "calls/s",
+            Unit::Datagrams => "datagrams",
             Unit::Percent => "%",
         })
     }
@@ -97,6 +105,8 @@ impl FromStr for Figure {
         let unit = match unit {
             "us" => Unit::Microseconds,
             "MB/s" => Unit::MegabytesPerSecond,
+            "calls/s" => Unit::CallsPerSecond,
+            "datagrams" => Unit::Datagrams,
             "%" => Unit::Percent,
             _ => return Err(wrong()),
         };

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod rpc;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +11,7 @@ use benches::checksum::{self, contents::Contents, damage::Damage};
 use benches::launch::{Plan, measure};
 use benches::node::{self, Part};
 use benches::report::Report;
+use benches::rpc::side::Role;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -24,6 +27,13 @@ struct Cli {
 enum Command {
     Fault(Fault),
     Checksum(Checksum),
+    Rpc(rpc::Rpc),
+    /// One of two processes that are measured.
+    #[command(hide = true)]
+    Side {
+        #[command(subcommand)]
+        role: Role,
+    },
     /// A process that is measured.
     #[command(hide = true)]
     Node {
@@ -72,6 +82,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Fault(fault) => fault.run(),
         Command::Checksum(checksum) => checksum.run(),
+        Command::Rpc(rpc) => rpc.run(),
+        Command::Side { role } => role.play(),
         Command::Node { part, samples } => node::play(part, samples),
     };
     match result {

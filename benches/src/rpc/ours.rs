@@ -1,0 +1,106 @@
+//! Our own calls, blocking and as futures.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rpc::driver::DriverConfig;
+use rpc::{Bytes, Client, ClientConfig, Server};
+use yardstick::{Blocking, Plan, Tasks, blocking, contents, process, tasks};
+
+use super::stack::Ours;
+
+/// What is called.
+#[rpc::service]
+pub trait Measured {
+    /// The number itself.
+    fn echo(&self, number: u64) -> u64;
+    /// So many bytes.
+    fn fetch(&self, bytes: u32) -> Bytes;
+}
+
+struct Handler;
+
+impl Measured for Handler {
+    fn echo(&self, number: u64) -> u64 {
+        number
+    }
+
+    fn fetch(&self, bytes: u32) -> Bytes {
+        Bytes(contents::expected(bytes).to_vec())
+    }
+}
+
+/// Both ends of the measured session have this configuration.
+fn config(ours: Ours) -> DriverConfig {
+    let mut config = DriverConfig::default();
+    if ours.explicit {
+        config.transport.ack_delay = Duration::ZERO;
+    }
+    config
+}
+
+/// Serves until the process is dismissed.
+pub(crate) fn serve(bind: SocketAddr, ours: Ours) -> Result<(), String> {
+    let builder = Server::builder().bind(bind).map_err(text)?.config(config(ours));
+    let server = builder.serve(MeasuredServer::new(Handler)).start().map_err(text)?;
+    process::announce(&server.local_addr().to_string()).map_err(text)?;
+    process::until_dismissed();
+    server.stop();
+    Ok(())
+}
+
+/// Carries out the plan.
+pub(crate) fn call(stack: &str, server: SocketAddr, process: u32, plan: Plan, ours: Ours) -> Result<(), String> {
+    let config = ClientConfig { driver: config(ours), ..ClientConfig::default() };
+    let client = Client::connect(server, config).map_err(text)?;
+    match plan {
+        Plan::Calls(calls) if !ours.futures => {
+            blocking::measure(stack, &calls, process, BlockingCaller(MeasuredClient::new(client)))
+        }
+        plan => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(text)?;
+            runtime.block_on(tasks::measure(stack, plan, process, TasksCaller(MeasuredAsyncClient::new(client))))
+        }
+    }
+}
+
+/// Threads share a client.
+struct BlockingCaller(MeasuredClient);
+
+struct TasksCaller(MeasuredAsyncClient);
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+impl Blocking for BlockingCaller {
+    fn echo(&mut self, number: u64) -> Result<u64, String> {
+        self.0.echo(number).map_err(text)
+    }
+
+    fn fetch(&mut self, bytes: u32, result: &mut Vec<u8>) -> Result<(), String> {
+        *result = self.0.fetch(bytes).map_err(text)?.0;
+        Ok(())
+    }
+
+    fn another(&self) -> Option<BlockingCaller> {
+        Some(BlockingCaller(self.0.clone()))
+    }
+
+    fn datagrams(&self) -> Option<u64> {
+        let transport = self.0.client().counters().transport;
+        Some(transport.datagrams_sent + transport.datagrams_received)
+    }
+}
+
+impl Tasks for TasksCaller {
+    type Contents = Vec<u8>;
+
+    async fn echo(&self, number: u64) -> Result<u64, String> {
+        self.0.echo(number).await.map_err(text)
+    }
+
+    async fn fetch(&self, bytes: u32) -> Result<Vec<u8>, String> {
+        self.0.fetch(bytes).await.map(|bytes| bytes.0).map_err(text)
+    }
+}

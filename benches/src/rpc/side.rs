@@ -1,0 +1,106 @@
+//! One of the two processes of a stack that is in this program.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use yardstick::Plan;
+use yardstick::process::{self, Side};
+
+use super::stack::Stack;
+use super::{ours, raw};
+
+/// Where a server listens if nobody says otherwise: any free port of this machine.
+pub const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Which process.
+#[derive(clap::Subcommand)]
+pub enum Role {
+    /// Answer until standard input closes.
+    Serve {
+        /// Which stack.
+        stack: String,
+        /// Where.
+        #[arg(long, default_value_t = ANYWHERE)]
+        bind: SocketAddr,
+        /// On one half of the processors.
+        #[arg(long)]
+        pin: bool,
+    },
+    /// Measure, and print figures.
+    Call {
+        /// Which stack.
+        stack: String,
+        /// What the server announced.
+        place: SocketAddr,
+        /// The server's process, for its processor time.
+        process: u32,
+        /// What to measure, as JSON.
+        plan: String,
+        /// On the other half of the processors.
+        #[arg(long)]
+        pin: bool,
+    },
+}
+
+impl Role {
+    /// Plays it.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user.
+    pub fn play(self) -> Result<(), String> {
+        match self {
+            Role::Serve { stack, bind, pin } => {
+                pinned(pin, Side::Server)?;
+                serve(&stack, bind)
+            }
+            Role::Call { stack, place, process, plan, pin } => {
+                pinned(pin, Side::Caller)?;
+                call(&stack, place, process, &plan)
+            }
+        }
+    }
+}
+
+/// Before any thread is started: they inherit it.
+fn pinned(pin: bool, side: Side) -> Result<(), String> {
+    if !pin {
+        return Ok(());
+    }
+    process::pin(side).map_err(|error| format!("cannot bind this process to its processors: {error}"))
+}
+
+fn none(name: &str) -> String {
+    format!("no stack in this program is called {name}")
+}
+
+fn serve(name: &str, bind: SocketAddr) -> Result<(), String> {
+    match Stack::named(name) {
+        Some(Stack::Udp { polling }) => ends_when_dismissed(move || raw::udp::serve(bind, polling)),
+        Some(Stack::Tcp) => ends_when_dismissed(move || raw::tcp::serve(bind)),
+        Some(Stack::Ours(ours)) => ours::serve(bind, ours),
+        Some(Stack::Peer(_)) | None => Err(none(name)),
+    }
+}
+
+/// A raw server knows no end but that of its process.
+fn ends_when_dismissed(serve: impl FnOnce() -> Result<(), String> + Send + 'static) -> Result<(), String> {
+    std::thread::spawn(|| {
+        if let Err(why) = serve() {
+            eprintln!("dsm-bench: {why}");
+            std::process::exit(1);
+        }
+    });
+    process::until_dismissed();
+    Ok(())
+}
+
+fn call(name: &str, place: SocketAddr, server: u32, plan: &str) -> Result<(), String> {
+    let plan: Plan = serde_json::from_str(plan).map_err(|error| format!("the plan cannot be read: {error}"))?;
+    match (Stack::named(name), plan) {
+        (Some(Stack::Udp { polling }), Plan::Calls(calls)) => raw::udp::call(name, place, server, &calls, polling),
+        (Some(Stack::Tcp), Plan::Calls(calls)) => raw::tcp::call(name, place, server, &calls),
+        (Some(Stack::Tcp), Plan::Goodput(goodput)) => raw::tcp::goodput(name, place, &goodput),
+        (Some(Stack::Ours(ours)), plan) => ours::call(name, place, server, plan, ours),
+        _ => Err(none(name)),
+    }
+}

@@ -1,0 +1,104 @@
+//! What is compared.
+
+use std::fmt;
+
+/// One way of calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// Datagrams and nothing else.
+    Udp {
+        /// Whether both sides poll before they sleep.
+        polling: bool,
+    },
+    /// A connection and nothing else; both sides sleep.
+    Tcp,
+    /// Ours.
+    Ours(Ours),
+    /// Somebody else's, in the program of the peers; both sides sleep.
+    Peer(Peer),
+}
+
+/// Our calls, and how they are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ours {
+    /// Calls as futures under tokio, not blocking ones.
+    pub futures: bool,
+    /// Everything that arrives is acknowledged at once, by a datagram of its own.
+    pub explicit: bool,
+}
+
+/// A stack that people use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// tarpc, over TCP with bincode.
+    Tarpc,
+    /// tonic: gRPC over HTTP/2.
+    Tonic,
+    /// quinn: QUIC, with a stream for each call.
+    Quinn,
+}
+
+impl Stack {
+    /// All, in the order in which they take turns.
+    pub const ALL: [Stack; 9] = [
+        Stack::Udp { polling: true },
+        Stack::Udp { polling: false },
+        Stack::Ours(Ours { futures: false, explicit: false }),
+        Stack::Peer(Peer::Tarpc),
+        Stack::Ours(Ours { futures: true, explicit: false }),
+        Stack::Peer(Peer::Tonic),
+        Stack::Tcp,
+        Stack::Ours(Ours { futures: false, explicit: true }),
+        Stack::Peer(Peer::Quinn),
+    ];
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Stack> {
+        Stack::ALL.into_iter().find(|stack| stack.to_string() == name)
+    }
+
+    /// Whether it needs the program of the peers.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Stack::Peer(_))
+    }
+
+    /// How its sides wait, for people.
+    pub fn waiting(self) -> &'static str {
+        match self {
+            Stack::Udp { polling: true } => "polling 100 us",
+            _ => "sleeping",
+        }
+    }
+}
+
+/// As figures and command lines have it.
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stack::Udp { polling: true } => f.write_str("udp_polling"),
+            Stack::Udp { polling: false } => f.write_str("udp_sleeping"),
+            Stack::Tcp => f.write_str("tcp"),
+            Stack::Ours(ours) => {
+                f.write_str("rpc_plain_sleeping")?;
+                f.write_str(if ours.explicit { "_explicit" } else { "" })?;
+                f.write_str(if ours.futures { "_async" } else { "" })
+            }
+            Stack::Peer(Peer::Tarpc) => f.write_str("tarpc"),
+            Stack::Peer(Peer::Tonic) => f.write_str("tonic"),
+            Stack::Peer(Peer::Quinn) => f.write_str("quinn"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stack_is_found_by_its_name() {
+        for stack in Stack::ALL {
+            assert_eq!(Stack::named(&stack.to_string()), Some(stack));
+        }
+        assert_eq!(Stack::named("carrier_pigeon"), None);
+    }
+}
