@@ -143,7 +143,7 @@ fn mutilate(random: &mut Random, datagram: &[u8]) -> Vec<u8> {
 fn talk_to(target: SocketAddr, random: &mut Random) {
     let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
     relay.set_nonblocking(true).unwrap();
-    let mut driver = Driver::bind("127.0.0.1:0".parse().unwrap(), DriverConfig::default()).unwrap();
+    let mut driver = Driver::bind("127.0.0.1:0".parse().unwrap(), DriverConfig::plain()).unwrap();
     let stranger = driver.local_addr();
     let (mut inbox, mut buffer) = (Inbox::new(), vec![0; 1 << 16]);
     let mut peer = driver.connect(relay.local_addr().unwrap()).unwrap();

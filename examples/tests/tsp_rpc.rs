@@ -20,7 +20,7 @@ fn server(name: &str) -> (Published, TspServer) {
 }
 
 fn client(server: &TspServer) -> TspQueueClient {
-    TspQueueClient::new(Client::connect(server.local_addr(), ClientConfig::default()).unwrap())
+    TspQueueClient::new(Client::connect(server.local_addr(), ClientConfig::plain()).unwrap())
 }
 
 fn run(args: &[&str]) -> Output {

@@ -175,7 +175,7 @@ fn a_call_that_takes_too_long_may_have_run_and_its_reply_is_counted_as_late() {
 fn a_client_has_a_limit_of_calls_in_flight() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder);
-        let config = ClientConfig { in_flight_max: 1, ..ClientConfig::default() };
+        let config = ClientConfig { in_flight_max: 1, ..ClientConfig::plain() };
         let client = Client::connect(server.local_addr(), config).unwrap();
         let held: rpc::PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(5u32,));
         let error = LabClient::new(client.clone()).echo(String::new()).unwrap_err();
@@ -191,7 +191,7 @@ fn calls_to_nobody_did_not_run() {
     guarded(|| {
         // Bound and never read: nothing answers there, and nothing refuses either.
         let mute = std::net::UdpSocket::bind(loopback()).unwrap();
-        let mut config = ClientConfig::default();
+        let mut config = ClientConfig::plain();
         config.driver.transport.connect_timeout = Duration::from_millis(100);
         let client = Client::connect(mute.local_addr().unwrap(), config).unwrap();
         let error = LabClient::new(client).increment().unwrap_err();

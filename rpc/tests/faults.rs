@@ -14,18 +14,18 @@ use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, MethodId, Pendin
 fn bad_network(seed: u64) -> DriverConfig {
     let impairments =
         Impairments { loss: 0.2, duplicate: 0.1, reorder: 0.1, corrupt: 0.05, delay: Duration::ZERO, seed };
-    DriverConfig { impairments, ..DriverConfig::default() }
+    DriverConfig { impairments, ..DriverConfig::plain() }
 }
 
 #[test]
 fn calls_over_a_bad_network_run_exactly_as_often_as_they_succeed() {
     guarded(|| {
         for seed in 1..4 {
-            let (server, bench) = serve(|builder| builder.config(bad_network(seed)));
+            let (server, bench) = serve_with(bad_network(seed));
             let config = ClientConfig {
                 driver: bad_network(seed + 100),
                 timeout: Duration::from_secs(60),
-                ..ClientConfig::default()
+                ..ClientConfig::plain()
             };
             let lab = LabClient::new(Client::connect(server.local_addr(), config).unwrap());
             thread::scope(|scope| {
@@ -50,9 +50,8 @@ fn calls_over_a_bad_network_run_exactly_as_often_as_they_succeed() {
 #[test]
 fn megabytes_survive_a_bad_network() {
     guarded(|| {
-        let (server, _bench) = serve(|builder| builder.config(bad_network(5)));
-        let config =
-            ClientConfig { driver: bad_network(6), timeout: Duration::from_secs(60), ..ClientConfig::default() };
+        let (server, _bench) = serve_with(bad_network(5));
+        let config = ClientConfig { driver: bad_network(6), timeout: Duration::from_secs(60), ..ClientConfig::plain() };
         let lab = LabClient::new(Client::connect(server.local_addr(), config).unwrap());
         let bytes: Vec<u8> = (0..2u32 << 20).map(|place| (place / 251) as u8).collect();
         let mut reversed = bytes.clone();
@@ -77,15 +76,15 @@ fn die_with_the_first_request(mut driver: Driver, asked: impl FnOnce()) {
 #[test]
 fn a_call_in_flight_to_a_server_that_was_killed_may_have_run_and_later_calls_reach_the_next_one() {
     guarded(|| {
-        let doomed = Driver::bind(loopback(), DriverConfig::default()).unwrap();
+        let doomed = Driver::bind(loopback(), DriverConfig::plain()).unwrap();
         let addr = doomed.local_addr();
-        let client = Client::connect(addr, ClientConfig::default()).unwrap();
+        let client = Client::connect(addr, ClientConfig::plain()).unwrap();
         let mut in_flight = None;
         die_with_the_first_request(doomed, || {
             let call: PendingCall<u64> = client.start(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &());
             in_flight = Some(call);
         });
-        let (_server, bench) = serve_at(addr, |builder| builder);
+        let (_server, bench) = serve_at(addr, DriverConfig::plain(), |builder| builder);
         let error = in_flight.unwrap().wait().unwrap_err();
         assert!(matches!(error.kind, CallErrorKind::PeerLost { .. }), "{error}");
         assert_eq!(error.ran, Ran::Maybe);
@@ -102,7 +101,7 @@ fn a_server_that_was_stopped_and_started_again_is_found_again() {
         let lab = lab(&server);
         assert_eq!(lab.increment().unwrap(), 1);
         server.stop();
-        let (_server, _bench) = serve_at(addr, |builder| builder);
+        let (_server, _bench) = serve_at(addr, DriverConfig::plain(), |builder| builder);
         until("the client has noticed", || lab.client().counters().transport.sessions_lost > 0);
         assert_eq!(lab.increment().unwrap(), 1);
     });

@@ -223,14 +223,14 @@ impl Siege {
                 if attacker.transmit(self.now, &mut out).is_none() {
                     break;
                 }
-                self.victim.receive(self.now, addr(number + 1), &out, &mut self.events);
+                self.victim.receive(self.now, addr(number + 1), &mut out, &mut self.events);
             }
         }
         while let Some(to) = self.victim.transmit(self.now, &mut out) {
             let number = (1..=self.attackers.len()).find(|number| addr(*number) == to);
             if let Some(number) = number.filter(|_| answered) {
                 let mut events = Vec::new();
-                self.attackers[number - 1].receive(self.now, addr(0), &out, &mut events);
+                self.attackers[number - 1].receive(self.now, addr(0), &mut out, &mut events);
             }
         }
     }
@@ -238,7 +238,7 @@ impl Siege {
 
 #[test]
 fn no_more_sessions_than_the_limit_however_many_ask() {
-    let mut siege = Siege::new(100, TransportConfig { max_peers: 10, ..TransportConfig::default() });
+    let mut siege = Siege::new(100, TransportConfig { max_peers: 10, ..TransportConfig::plain() });
     for attacker in &mut siege.attackers {
         attacker.connect(siege.now, addr(0)).unwrap();
     }
@@ -254,7 +254,7 @@ fn messages_that_never_end_hold_no_more_than_the_limit_of_all_peers_together() {
         max_message: 1 << 20,
         max_reassembly_bytes_per_peer: 2 << 20,
         max_reassembly_bytes: 5 << 20,
-        ..TransportConfig::default()
+        ..TransportConfig::plain()
     };
     let mut siege = Siege::new(20, config.clone());
     let message = vec![1; 1 << 20];
@@ -280,7 +280,7 @@ fn messages_that_never_end_hold_no_more_than_the_limit_of_a_peer() {
         max_message: 1 << 18,
         max_reassembly_bytes_per_peer: limit,
         window_bytes: 2 << 20,
-        ..TransportConfig::default()
+        ..TransportConfig::plain()
     };
     let mut siege = Siege::new(1, config);
     let peer = siege.attackers[0].connect(siege.now, addr(0)).unwrap();
@@ -291,7 +291,7 @@ fn messages_that_never_end_hold_no_more_than_the_limit_of_a_peer() {
         count += 1;
         // Every message lacks something.
         if count % 100 != 0 {
-            siege.victim.receive(siege.now, addr(1), &out, &mut siege.events);
+            siege.victim.receive(siege.now, addr(1), &mut out, &mut siege.events);
         }
         assert!(siege.victim.reserved() <= limit, "{}", siege.victim.reserved());
     }
@@ -300,7 +300,7 @@ fn messages_that_never_end_hold_no_more_than_the_limit_of_a_peer() {
 
 #[test]
 fn a_peer_that_acknowledges_nothing_fills_no_more_than_its_queue() {
-    let config = TransportConfig { max_queued_bytes: 1 << 20, ..TransportConfig::default() };
+    let config = TransportConfig { max_queued_bytes: 1 << 20, ..TransportConfig::plain() };
     let mut siege = Siege::new(1, config);
     siege.attackers[0].connect(siege.now, addr(0)).unwrap();
     (0..3).for_each(|_| siege.exchange(10, true));

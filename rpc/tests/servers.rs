@@ -49,9 +49,9 @@ fn large_arguments_count_against_the_queue() {
 #[test]
 fn replies_that_find_the_send_queue_full_wait_for_room() {
     guarded(|| {
-        let mut config = DriverConfig::default();
+        let mut config = DriverConfig::plain();
         config.transport.max_queued_bytes = 3 << 20;
-        let (server, _bench) = serve(|builder| builder.config(config));
+        let (server, _bench) = serve_with(config);
         let lab = lab(&server);
         thread::scope(|scope| {
             for _ in 0..4 {
@@ -74,7 +74,7 @@ fn replies_that_find_the_send_queue_full_wait_for_room() {
 fn a_server_that_stops_finishes_what_it_began_and_refuses_the_rest() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder.pool(1));
-        let mut config = ClientConfig::default();
+        let mut config = ClientConfig::plain();
         config.driver.transport.connect_timeout = Duration::from_millis(100);
         let client = Client::connect(server.local_addr(), config).unwrap();
         let held: PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(7u32,));
@@ -126,9 +126,9 @@ fn one_server_runs_several_services() {
 #[test]
 fn a_server_needs_an_address_and_services_that_differ() {
     let lab = || LabServer::new(Bench::default());
-    assert!(matches!(Server::builder().serve(lab()).start(), Err(StartError::NotBound)));
-    let twice = Server::builder().bind(loopback()).unwrap().serve(lab()).serve(lab()).start();
+    assert!(matches!(Server::builder(DriverConfig::plain()).serve(lab()).start(), Err(StartError::NotBound)));
+    let twice = Server::builder(DriverConfig::plain()).bind(loopback()).unwrap().serve(lab()).serve(lab()).start();
     assert!(matches!(twice, Err(StartError::SameService("Lab", "Lab"))));
     let (server, _bench) = serve(|builder| builder);
-    assert!(matches!(Server::builder().bind(server.local_addr()), Err(StartError::Driver(_))));
+    assert!(matches!(Server::builder(DriverConfig::plain()).bind(server.local_addr()), Err(StartError::Driver(_))));
 }

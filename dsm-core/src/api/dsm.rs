@@ -165,15 +165,15 @@ fn driver_config(job: &Job) -> DriverConfig {
         transport: TransportConfig {
             keep_alive: Some(keep_alive),
             connect_timeout: DEAD_AFTER,
-            ..TransportConfig::default()
+            ..TransportConfig::plain()
         },
-        ..DriverConfig::default()
+        ..DriverConfig::plain()
     }
 }
 
 /// A node may be asked to wait for others that start late: the launcher decides when to give up.
 fn client_config() -> ClientConfig {
-    ClientConfig { timeout: PATIENCE, ..ClientConfig::default() }
+    ClientConfig { timeout: PATIENCE, ..ClientConfig::plain() }
 }
 
 /// Tells the launcher where we are, and learns where the others are.

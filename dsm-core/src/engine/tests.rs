@@ -22,7 +22,7 @@ fn node(rank: usize) -> NodeId {
 }
 
 fn bind() -> Driver {
-    Driver::bind("127.0.0.1:0".parse().unwrap(), DriverConfig::default()).unwrap()
+    Driver::bind("127.0.0.1:0".parse().unwrap(), DriverConfig::plain()).unwrap()
 }
 
 /// A node without an engine, or nobody of the job.

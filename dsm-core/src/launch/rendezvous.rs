@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rpc::driver::DriverConfig;
 use rpc::{Server, ServerHandle};
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +63,7 @@ impl Meeting {
     pub(super) fn open(listen: SocketAddr, nodes: usize) -> Result<Meeting, LaunchError> {
         let registry = Arc::new(Registry::new(nodes));
         // A node's call holds a worker while it waits, so each node has one; one more refuses strangers in the meantime.
-        let server = Server::builder()
+        let server = Server::builder(DriverConfig::plain())
             .bind(listen)
             .and_then(|builder| {
                 builder.pool(nodes + 1).serve(RendezvousServer::new(Desk(Arc::clone(&registry)))).start()

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use clap::Args;
 use rpc::Server;
+use rpc::driver::DriverConfig;
 
 use crate::complain;
 use crate::jobs::{self, Interrupted, Jobs};
@@ -204,7 +205,11 @@ fn one_job(jobs: &Jobs, run: &Arc<Mutex<Run>>) -> Result<(), Stop> {
     let failed = |error: rpc::StartError| Stop::Failed(format!("cannot serve the nodes: {error}"));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     // Every call waits for those of the other nodes, so each needs a thread.
-    let server = Server::builder().bind(any).map_err(failed)?.pool(nodes).serve(DeskServer::shared(Arc::clone(&hall)));
+    let server = Server::builder(DriverConfig::plain())
+        .bind(any)
+        .map_err(failed)?
+        .pool(nodes)
+        .serve(DeskServer::shared(Arc::clone(&hall)));
     let server = server.start().map_err(failed)?;
     let mut spec = jobs::own(nodes, &["litmus-node".to_string(), server.local_addr().to_string()])?;
     spec.impairments = impairments;

@@ -50,7 +50,7 @@ impl Node {
 
     fn play(&self) -> Result<(), Box<dyn std::error::Error>> {
         let dsm = Dsm::join()?;
-        let config = ClientConfig { timeout: PATIENCE, ..ClientConfig::default() };
+        let config = ClientConfig { timeout: PATIENCE, ..ClientConfig::plain() };
         let desk = DeskClient::new(Client::connect(self.desk, config)?);
         let node = dsm.rank() as u32;
         let pages = PAGES_PER_HOME as usize * dsm.size();

@@ -92,5 +92,5 @@ fn is_hopeless(error: &CallError) -> bool {
 }
 
 fn connect(next: SocketAddr, link: Link) -> Result<Client, TransferError> {
-    Ok(Client::connect(next, ClientConfig { driver: link.driver(), ..ClientConfig::default() })?)
+    Ok(Client::connect(next, ClientConfig { driver: link.driver(), ..ClientConfig::plain() })?)
 }

@@ -122,9 +122,9 @@ pub struct Link {
 impl Link {
     fn driver(&self) -> DriverConfig {
         DriverConfig {
-            transport: TransportConfig { integrity: self.integrity, ..TransportConfig::default() },
+            transport: TransportConfig { integrity: self.integrity, ..TransportConfig::plain() },
             impairments: Impairments { corrupt: self.corrupt, seed: self.seed, ..Impairments::default() },
-            ..DriverConfig::default()
+            ..DriverConfig::plain()
         }
     }
 }

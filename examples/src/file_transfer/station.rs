@@ -21,7 +21,7 @@ impl Station {
     /// Serves from now on; answers where.
     pub fn open(&self, listen: SocketAddr, link: Link, service: impl Service) -> Result<SocketAddr, TransferError> {
         // One thread: chunks come one after the other, and the file has one writer.
-        let server = Server::builder().bind(listen)?.config(link.driver()).pool(1).serve(service).start()?;
+        let server = Server::builder(link.driver()).bind(listen)?.pool(1).serve(service).start()?;
         let addr = server.local_addr();
         *self.server() = Some(server);
         Ok(addr)

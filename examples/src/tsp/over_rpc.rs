@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rpc::driver::DriverConfig;
 use rpc::{CallError, Client, ClientConfig, Server, ServerHandle, StartError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -115,7 +116,10 @@ impl TspServer {
         let desk =
             Arc::new(Desk { problem: problem.clone(), description, state: Mutex::new(state), changed: Condvar::new() });
         // No handler waits for anything, so one thread serves all workers.
-        let server = Server::builder().bind(listen)?.pool(1).serve(TspQueueServer::shared(Arc::clone(&desk)));
+        let server = Server::builder(DriverConfig::plain())
+            .bind(listen)?
+            .pool(1)
+            .serve(TspQueueServer::shared(Arc::clone(&desk)));
         Ok(TspServer { desk, handle: server.start()? })
     }
 
@@ -266,7 +270,7 @@ pub struct Worked {
 /// # Errors
 /// The server cannot be reached, or was lost.
 pub fn work(server: SocketAddr) -> Result<Worked, TspError> {
-    let client = TspQueueClient::new(Client::connect(server, ClientConfig::default())?);
+    let client = TspQueueClient::new(Client::connect(server, ClientConfig::plain())?);
     let Description { text, ascent } = client.problem()?;
     let problem = Problem::new(tsplib::parse(&text)?, (ascent as usize).min(ASCENT_ROUNDS_MAX));
     let best = RemoteBest { client: &client, limit: Cell::new(u32::MAX), failure: RefCell::new(None) };

@@ -106,7 +106,7 @@ fn config() -> TransportConfig {
         max_reassembly_bytes_per_peer: 1,
         max_reassembly_bytes: 1,
         max_peers: 2,
-        ..TransportConfig::default()
+        ..TransportConfig::plain()
     }
 }
 
@@ -198,9 +198,9 @@ impl Pair {
     }
 
     fn receive(&mut self, side: usize, bytes: &[u8]) {
-        let mut events = Vec::new();
-        self.sides[side].receive(self.now, addr(1 - side), bytes, &mut events);
-        self.note(side, events, bytes);
+        let (mut events, mut bytes) = (Vec::new(), bytes.to_vec());
+        self.sides[side].receive(self.now, addr(1 - side), &mut bytes, &mut events);
+        self.note(side, events, &bytes);
     }
 
     fn note(&mut self, side: usize, events: Vec<Event>, datagram: &[u8]) {

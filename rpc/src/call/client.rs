@@ -40,15 +40,16 @@ pub struct ClientConfig {
     pub driver: DriverConfig,
 }
 
-impl Default for ClientConfig {
-    fn default() -> Self {
+impl ClientConfig {
+    /// Everything as usual, over a [plain](DriverConfig::plain) driver.
+    pub fn plain() -> Self {
         ClientConfig {
             timeout: Duration::from_secs(10),
             in_flight_max: 4_096,
             in_flight_bytes_max: 256 << 20,
             reconnect: Duration::from_secs(1),
             waiting: Waiting::default(),
-            driver: DriverConfig::default(),
+            driver: DriverConfig::plain(),
         }
     }
 }

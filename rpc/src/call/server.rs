@@ -32,9 +32,10 @@ use super::slots::ReplyLimits;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let address = "127.0.0.1:7000".parse()?;
-/// let server = rpc::Server::builder().bind(address)?.pool(4).serve(EchoServer::new(Parrot)).start()?;
+/// let config = rpc::driver::DriverConfig::plain();
+/// let server = rpc::Server::builder(config).bind(address)?.pool(4).serve(EchoServer::new(Parrot)).start()?;
 ///
-/// let client = EchoClient::new(rpc::Client::connect(server.local_addr(), rpc::ClientConfig::default())?);
+/// let client = EchoClient::new(rpc::Client::connect(server.local_addr(), rpc::ClientConfig::plain())?);
 /// assert_eq!(client.echo("hello".to_owned())?, "hello");
 /// # Ok(())
 /// # }
@@ -45,10 +46,11 @@ pub struct Server;
 impl Server {
     /// A server with as many workers as the machine has processors, at most 1,024 requests and 64 MiB of arguments waiting for
     /// them, and at most 256 MiB of replies waiting for callers.
-    pub fn builder() -> ServerBuilder {
+    /// `config` is the socket's, the transport's, and the faults to inject.
+    pub fn builder(config: DriverConfig) -> ServerBuilder {
         ServerBuilder {
             socket: None,
-            config: DriverConfig::default(),
+            config,
             waiting: Waiting::default(),
             limits: Limits {
                 queue: QueueLimits { requests: 1_024, bytes: 64 << 20 },
@@ -79,12 +81,6 @@ impl ServerBuilder {
         let socket = UdpSocket::bind(addr).map_err(|source| DriverError::Bind { addr, source })?;
         self.socket = Some(socket);
         Ok(self)
-    }
-
-    /// The socket, the transport, and the faults to inject.
-    pub fn config(mut self, config: DriverConfig) -> Self {
-        self.config = config;
-        self
     }
 
     /// How many handlers may run at once, at least one. They may block; then this many blocked ones stop the server's progress.

@@ -17,10 +17,11 @@ pub struct DriverConfig {
     pub socket_buffer: usize,
 }
 
-impl Default for DriverConfig {
-    fn default() -> Self {
+impl DriverConfig {
+    /// Everything as usual, over a [plain](TransportConfig::plain) transport.
+    pub fn plain() -> Self {
         DriverConfig {
-            transport: TransportConfig::default(),
+            transport: TransportConfig::plain(),
             impairments: Impairments::default(),
             socket_buffer: 4 << 20,
         }

@@ -4,7 +4,7 @@
 //! use rpc::driver::{Driver, DriverConfig, Inbox, Incoming};
 //! use rpc::transport::Channel;
 //!
-//! let mut driver = Driver::bind("127.0.0.1:0".parse()?, DriverConfig::default())?;
+//! let mut driver = Driver::bind("127.0.0.1:0".parse()?, DriverConfig::plain())?;
 //! let peer = driver.connect("127.0.0.1:7000".parse()?)?;
 //! driver.send(peer, Channel(7), &[b"hello"])?;
 //! driver.flush();
@@ -201,7 +201,7 @@ impl Driver {
         }
         for place in 0..count {
             let Some(from) = inbox.arrivals.from(place) else { continue };
-            self.transport.receive(now, from, inbox.arrivals.datagram(place), &mut inbox.events);
+            self.transport.receive(now, from, inbox.arrivals.datagram_mut(place), &mut inbox.events);
             inbox.attribute(place);
         }
         while let Some(addr) = self.socket.refused.pop() {

@@ -47,6 +47,13 @@ impl Arrivals {
         self.buffer.get(start..start + length).unwrap_or_default()
     }
 
+    /// The same bytes, to be opened in place.
+    pub fn datagram_mut(&mut self, place: usize) -> &mut [u8] {
+        let length = self.found.get(place).map_or(0, |(length, _)| *length);
+        let start = place * DATAGRAM_BYTES;
+        self.buffer.get_mut(start..start + length).unwrap_or_default()
+    }
+
     /// Who sent it.
     pub fn from(&self, place: usize) -> Option<SocketAddr> {
         self.found.get(place).map(|(_, from)| *from)

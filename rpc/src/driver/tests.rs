@@ -19,7 +19,7 @@ struct Side {
 
 impl Side {
     fn at(addr: &str, impairments: Impairments) -> Side {
-        let config = DriverConfig { impairments, ..Default::default() };
+        let config = DriverConfig { impairments, ..DriverConfig::plain() };
         let driver = Driver::bind(addr.parse().unwrap(), config).unwrap();
         Side { driver, inbox: Inbox::new(), ups: 0, lost: Vec::new(), messages: Vec::new() }
     }

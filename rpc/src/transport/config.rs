@@ -57,8 +57,9 @@ pub struct TransportConfig {
     pub integrity: Integrity,
 }
 
-impl Default for TransportConfig {
-    fn default() -> Self {
+impl TransportConfig {
+    /// Everything as usual, and datagrams guarded by a CRC-32.
+    pub fn plain() -> Self {
         TransportConfig {
             datagram_max: 1_472,
             datagram_max_loopback: 65_507,

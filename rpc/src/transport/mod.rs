@@ -151,8 +151,8 @@ impl Transport {
         Ok(())
     }
 
-    /// Takes a datagram that came from `from`; appends what it means. Bodies may be ranges of `datagram`.
-    pub fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8], events: &mut Vec<Event>) {
+    /// Takes a datagram that came from `from`; appends what it means. Bodies may be ranges of `datagram`, which is opened in place.
+    pub fn receive(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8], events: &mut Vec<Event>) {
         self.counters.datagrams_received += 1;
         self.counters.bytes_received += datagram.len() as u64;
         handshake::receive(self, now, from, datagram, events);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
+use rpc::driver::DriverConfig;
 use rpc::{Bytes, Client, ClientConfig, Context, Server, ServerBuilder, ServerHandle};
 use serde::{Deserialize, Serialize};
 
@@ -116,17 +117,26 @@ pub fn loopback() -> SocketAddr {
 
 /// A server of a new bench at any free port.
 pub fn serve(change: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (ServerHandle, Arc<Bench>) {
-    serve_at(loopback(), change)
+    serve_at(loopback(), DriverConfig::plain(), change)
 }
 
-pub fn serve_at(addr: SocketAddr, change: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (ServerHandle, Arc<Bench>) {
+/// The same with this driver.
+pub fn serve_with(config: DriverConfig) -> (ServerHandle, Arc<Bench>) {
+    serve_at(loopback(), config, |builder| builder)
+}
+
+pub fn serve_at(
+    addr: SocketAddr,
+    config: DriverConfig,
+    change: impl FnOnce(ServerBuilder) -> ServerBuilder,
+) -> (ServerHandle, Arc<Bench>) {
     let bench = Arc::new(Bench::default());
-    let builder = Server::builder().bind(addr).unwrap().pool(4).serve(LabServer::shared(Arc::clone(&bench)));
+    let builder = Server::builder(config).bind(addr).unwrap().pool(4).serve(LabServer::shared(Arc::clone(&bench)));
     (change(builder).start().unwrap(), bench)
 }
 
 pub fn client(server: &ServerHandle) -> Client {
-    Client::connect(server.local_addr(), ClientConfig::default()).unwrap()
+    Client::connect(server.local_addr(), ClientConfig::plain()).unwrap()
 }
 
 pub fn lab(server: &ServerHandle) -> LabClient {

@@ -224,12 +224,12 @@ impl Node {
 
     /// The driver's part of it. Each event comes with the number of its datagram.
     fn read(&mut self, cx: &mut Around<'_, '_>) -> (Vec<Datagram>, Vec<(usize, Event)>) {
-        let batch: Vec<Datagram> = self.inbox.drain(..self.inbox.len().min(BATCH)).collect();
+        let mut batch: Vec<Datagram> = self.inbox.drain(..self.inbox.len().min(BATCH)).collect();
         let (mut events, mut attributed) = (Vec::new(), Vec::new());
         let transport = &mut self.machines.transport;
-        for (place, datagram) in batch.iter().enumerate() {
+        for (place, datagram) in batch.iter_mut().enumerate() {
             self.inbox_bytes -= datagram.bytes.len() + 256;
-            transport.receive(cx.now, cx.network.addr(datagram.from), &datagram.bytes, &mut events);
+            transport.receive(cx.now, cx.network.addr(datagram.from), &mut datagram.bytes, &mut events);
             attributed.extend(events.drain(..).map(|event| (place, event)));
         }
         for addr in self.refused.drain(..) {
@@ -345,6 +345,6 @@ fn digest(bytes: &[u8]) -> u64 {
 /// A transport as the runtime makes it, with numbers from `random` where the operating system would give them.
 pub(crate) fn transport(random: &mut Random) -> Transport {
     let keep_alive = Some(KeepAlive { dead_after: DEAD_AFTER, ..KeepAlive::default() });
-    let config = TransportConfig { keep_alive, connect_timeout: DEAD_AFTER, ..TransportConfig::default() };
+    let config = TransportConfig { keep_alive, connect_timeout: DEAD_AFTER, ..TransportConfig::plain() };
     Transport::new(config, BootEpoch(random.next()), random.next())
 }

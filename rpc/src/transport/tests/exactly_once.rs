@@ -74,7 +74,7 @@ fn every_message_arrives_once_over_a_bad_network() {
     for seed in 0..60 {
         torture(
             Impairments { loss: 0.1, duplicate: 0.1, reorder: 0.2, corrupt: 0.05, delay: MS / 5, seed },
-            TransportConfig::default(),
+            TransportConfig::plain(),
             60,
         );
     }
@@ -85,7 +85,7 @@ fn every_message_arrives_once_over_a_terrible_network() {
     for seed in 100..120 {
         torture(
             Impairments { loss: 0.4, duplicate: 0.4, reorder: 0.4, corrupt: 0.1, delay: MS, seed },
-            TransportConfig::default(),
+            TransportConfig::plain(),
             30,
         );
     }
@@ -99,7 +99,7 @@ fn every_message_arrives_once_through_a_small_window_and_small_datagrams() {
             window_bytes: 2_000,
             datagram_max: 508,
             max_message: 400_000,
-            ..Default::default()
+            ..TransportConfig::plain()
         };
         torture(Impairments { loss: 0.1, duplicate: 0.1, reorder: 0.2, seed, ..Default::default() }, config, 30);
     }
@@ -108,7 +108,7 @@ fn every_message_arrives_once_through_a_small_window_and_small_datagrams() {
 #[test]
 fn a_message_of_several_megabytes_arrives_over_a_lossy_network() {
     let impairments = Impairments { loss: 0.05, reorder: 0.05, seed: 5, ..Default::default() };
-    let mut network = Network::new(2, TransportConfig::default(), impairments);
+    let mut network = Network::new(2, TransportConfig::plain(), impairments);
     let now = network.now;
     let peer = network.nodes[0].transport.connect(now, addr(1)).unwrap();
     let body = message(1, 16 << 20).split_off(8);
@@ -170,7 +170,7 @@ fn small_messages_that_are_queued_together_share_a_datagram() {
 
 #[test]
 fn without_acknowledgement_delay_a_call_costs_four_datagrams() {
-    let config = TransportConfig { ack_delay: Duration::ZERO, ..Default::default() };
+    let config = TransportConfig { ack_delay: Duration::ZERO, ..TransportConfig::plain() };
     let mut network = Network::new(2, config, Impairments::default());
     let now = network.now;
     let client = network.nodes[0].transport.connect(now, addr(1)).unwrap();

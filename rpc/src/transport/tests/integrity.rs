@@ -10,7 +10,7 @@ use crate::wire::{Integrity, Kind, Prefix, Reader};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn config(integrity: Integrity) -> TransportConfig {
-    TransportConfig { integrity, ..Default::default() }
+    TransportConfig { integrity, ..TransportConfig::plain() }
 }
 
 /// Node 0 guards its data with one check, node 1 with another.
@@ -29,7 +29,7 @@ fn send(network: &mut Network, from: usize, to: usize, bytes: &[u8]) {
 #[test]
 fn who_asks_for_nothing_gets_the_crc() {
     // The memory runtime and every client and server rely on it.
-    assert_eq!(TransportConfig::default().integrity, Integrity::Crc32);
+    assert_eq!(TransportConfig::plain().integrity, Integrity::Crc32);
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Network {
     }
 
     pub fn perfect(nodes: usize) -> Self {
-        Self::new(nodes, TransportConfig::default(), Impairments::default())
+        Self::new(nodes, TransportConfig::plain(), Impairments::default())
     }
 
     pub fn impair(&mut self, impairments: Impairments) {
@@ -103,6 +103,7 @@ impl Network {
     pub fn deliver(&mut self, node: usize, from: SocketAddr, datagram: &[u8]) {
         let mut events = Vec::new();
         let node = &mut self.nodes[node];
+        let datagram = &mut datagram.to_vec();
         node.transport.receive(self.now, from, datagram, &mut events);
         for event in events {
             let bytes = match &event {

@@ -36,7 +36,7 @@ fn trouble(bug: Option<Bug>, seed: u64) -> Option<&'static str> {
         }
     };
     let bad = Impairments { loss: 0.05, duplicate: 0.3, reorder: 0.3, corrupt: 0.02, delay: 3 * MS, seed };
-    let mut network = Network::new(2, TransportConfig::default(), bad);
+    let mut network = Network::new(2, TransportConfig::plain(), bad);
     plant(&mut network);
     if seed.is_multiple_of(2) {
         say(&mut network, 0, 0..MESSAGES, 3 * MS / 10);

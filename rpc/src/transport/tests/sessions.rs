@@ -35,9 +35,9 @@ fn connecting_twice_gives_the_same_session() {
 
 #[test]
 fn the_side_that_was_called_hears_of_the_session_even_if_nothing_is_sent() {
-    for keep_alive in [TransportConfig::default().keep_alive, None] {
+    for keep_alive in [TransportConfig::plain().keep_alive, None] {
         for seed in 0..50 {
-            let config = TransportConfig { keep_alive, ..Default::default() };
+            let config = TransportConfig { keep_alive, ..TransportConfig::plain() };
             let impairments = Impairments { loss: 0.3, seed, ..Default::default() };
             let mut network = Network::new(2, config, impairments);
             connect(&mut network, 0, 1);
@@ -51,7 +51,7 @@ fn crossing_hellos_give_one_session() {
     for seed in 0..200 {
         let impairments =
             Impairments { loss: 0.2, duplicate: 0.2, reorder: 0.3, delay: 5 * MS, seed, ..Default::default() };
-        let mut network = Network::new(2, TransportConfig::default(), impairments);
+        let mut network = Network::new(2, TransportConfig::plain(), impairments);
         let first = connect(&mut network, 0, 1);
         send(&mut network, 0, first, b"from 0").unwrap();
         network.run(Duration::from_micros(seed * 50));
@@ -71,7 +71,7 @@ fn crossing_hellos_give_one_session() {
 fn a_peer_that_was_restarted_is_a_new_session() {
     for seed in 0..50 {
         let impairments = Impairments { loss: 0.1, duplicate: 0.3, reorder: 0.3, seed, ..Default::default() };
-        let mut network = Network::new(2, TransportConfig::default(), impairments);
+        let mut network = Network::new(2, TransportConfig::plain(), impairments);
         let peer = connect(&mut network, 0, 1);
         send(&mut network, 0, peer, b"to the old one").unwrap();
         network.run_until(SECOND, |network| network.messages(1).len() == 1);
@@ -152,7 +152,7 @@ fn a_silent_peer_is_given_up_in_time_and_a_quiet_one_is_not() {
 fn a_quiet_peer_is_not_given_up_on_a_link_that_loses_a_third() {
     for seed in 0..4 {
         let impairments = Impairments { loss: 0.33, seed, ..Default::default() };
-        let mut network = Network::new(2, TransportConfig::default(), impairments);
+        let mut network = Network::new(2, TransportConfig::plain(), impairments);
         connect(&mut network, 0, 1);
         network.run(3_600 * SECOND);
         assert_eq!((network.losses(0), network.losses(1)), (vec![], vec![]), "seed {seed}");
@@ -179,7 +179,7 @@ fn late_copies_of_what_a_dead_peer_sent_are_no_sign_of_life() {
 
 #[test]
 fn without_keep_alive_only_a_peer_that_owes_an_acknowledgement_is_given_up() {
-    let config = TransportConfig { keep_alive: None, ..Default::default() };
+    let config = TransportConfig { keep_alive: None, ..TransportConfig::plain() };
     let mut network = Network::new(2, config, Impairments::default());
     let peer = connect(&mut network, 0, 1);
     network.run(SECOND);
@@ -267,7 +267,8 @@ fn a_hello_of_another_version_is_refused_with_ours() {
 
 #[test]
 fn queues_are_bounded_and_sizes_checked() {
-    let config = TransportConfig { max_message: 1_000, max_queued_bytes: 10_000, max_peers: 1, ..Default::default() };
+    let config =
+        TransportConfig { max_message: 1_000, max_queued_bytes: 10_000, max_peers: 1, ..TransportConfig::plain() };
     let mut network = Network::new(2, config, silence(1));
     let peer = connect(&mut network, 0, 1);
     assert_eq!(send(&mut network, 0, peer, &[0; 1_001]), Err(SendError::TooLarge { bytes: 1_001, limit: 1_000 }));

@@ -182,7 +182,7 @@ fn reassembly_memory_is_shared_and_whole_messages_still_get_through() {
         max_message: 1 << 20,
         max_reassembly_bytes: 1 << 20,
         max_reassembly_bytes_per_peer: 1 << 20,
-        ..Default::default()
+        ..TransportConfig::plain()
     };
     let impairments = Impairments { loss: 0.05, reorder: 0.1, seed: 3, ..Default::default() };
     let mut network = Network::new(4, config, impairments);
