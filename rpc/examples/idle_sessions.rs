@@ -31,11 +31,11 @@ fn open(server: &mut Transport, network: u8, clients: &mut [Transport]) -> Resul
             let mut is_quiet = true;
             while client.transmit(NOW, &mut out).is_some() {
                 is_quiet = false;
-                server.receive(NOW, addr(0, number), &out, &mut events);
+                server.receive(NOW, addr(0, number), &mut out, &mut events);
             }
             while server.transmit(NOW, &mut out).is_some() {
                 is_quiet = false;
-                client.receive(NOW, addr(network, 0), &out, &mut Vec::new());
+                client.receive(NOW, addr(network, 0), &mut out, &mut Vec::new());
             }
             if is_quiet {
                 break;
@@ -47,7 +47,7 @@ fn open(server: &mut Transport, network: u8, clients: &mut [Transport]) -> Resul
 
 fn main() -> Result<(), Box<dyn Error>> {
     let count = std::env::args().nth(1).map_or(Ok(5_000), |count| count.parse())?;
-    let config = TransportConfig { max_peers: count, ..TransportConfig::default() };
+    let config = TransportConfig { max_peers: count, ..TransportConfig::plain() };
     let transport = |number: usize| Transport::new(config.clone(), BootEpoch(number as u64), number as u64);
     let mut clients: Vec<Transport> = (0..count).map(transport).collect();
     let mut servers = [transport(count), transport(count + 1)];

@@ -32,7 +32,7 @@ struct Crowd {
 
 impl Crowd {
     fn new(keep_alive: Option<KeepAlive>) -> Crowd {
-        let config = TransportConfig { max_peers: CLIENTS, keep_alive, ..Default::default() };
+        let config = TransportConfig { max_peers: CLIENTS, keep_alive, ..TransportConfig::plain() };
         let transport = |number: usize| Transport::new(config.clone(), BootEpoch(number as u64), number as u64);
         let mut crowd = Crowd {
             now: Time(1_000_000),
@@ -60,14 +60,14 @@ impl Crowd {
             for (number, client) in self.clients.iter_mut().enumerate() {
                 while client.transmit(self.now, &mut out).is_some() {
                     self.datagrams += 1;
-                    self.server.receive(self.now, client_addr(number), &out, &mut self.server_saw);
+                    self.server.receive(self.now, client_addr(number), &mut out, &mut self.server_saw);
                 }
             }
             while let Some(to) = self.server.transmit(self.now, &mut out) {
                 self.datagrams += 1;
                 let number = self.numbers[&to];
                 let mut events = Vec::new();
-                self.clients[number].receive(self.now, server_addr(), &out, &mut events);
+                self.clients[number].receive(self.now, server_addr(), &mut out, &mut events);
                 self.clients_saw.extend(events.into_iter().map(|event| (number, event)));
             }
             if self.datagrams == before {
@@ -162,7 +162,7 @@ fn idle_sessions_with_keep_alive_cost_their_signs_of_life_and_no_more() {
 
 #[test]
 fn what_is_queued_for_all_peers_together_is_bounded() {
-    let config = TransportConfig { max_queued_bytes_of_all: 1 << 20, ..Default::default() };
+    let config = TransportConfig { max_queued_bytes_of_all: 1 << 20, ..TransportConfig::plain() };
     let mut transport = Transport::new(config, BootEpoch(1), 1);
     let now = Time(1_000_000);
     let peers: Vec<Peer> = (0..100).map(|number| transport.connect(now, client_addr(number)).unwrap()).collect();
