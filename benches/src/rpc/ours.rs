@@ -32,7 +32,7 @@ impl Measured for Handler {
 
 /// Both ends of the measured session have this configuration.
 fn config(ours: Ours) -> DriverConfig {
-    let mut config = DriverConfig::default();
+    let mut config = DriverConfig::plain();
     if ours.explicit {
         config.transport.ack_delay = Duration::ZERO;
     }
@@ -41,7 +41,7 @@ fn config(ours: Ours) -> DriverConfig {
 
 /// Serves until the process is dismissed.
 pub(crate) fn serve(bind: SocketAddr, ours: Ours) -> Result<(), String> {
-    let builder = Server::builder().bind(bind).map_err(text)?.config(config(ours));
+    let builder = Server::builder(config(ours)).bind(bind).map_err(text)?;
     let server = builder.serve(MeasuredServer::new(Handler)).start().map_err(text)?;
     process::announce(&server.local_addr().to_string()).map_err(text)?;
     process::until_dismissed();
@@ -51,7 +51,7 @@ pub(crate) fn serve(bind: SocketAddr, ours: Ours) -> Result<(), String> {
 
 /// Carries out the plan.
 pub(crate) fn call(stack: &str, server: SocketAddr, process: u32, plan: Plan, ours: Ours) -> Result<(), String> {
-    let config = ClientConfig { driver: config(ours), ..ClientConfig::default() };
+    let config = ClientConfig { driver: config(ours), ..ClientConfig::plain() };
     let client = Client::connect(server, config).map_err(text)?;
     match plan {
         Plan::Calls(calls) if !ours.futures => {
