@@ -217,7 +217,8 @@ fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_holds_from_e
     scene.engine.holds.start(Time::ZERO, Page(0), Epoch(1));
     scene.engine.received_at = Time::MAX;
     scene.turn_with_a_fault(Page(1));
-    assert!(scene.engine.holds.next() > Some(Time::ZERO), "it has ended, and the one of the page that just came runs");
+    // The one of the page that just came may run still.
+    assert_ne!(scene.engine.holds.next(), Some(Time::ZERO));
 }
 
 #[test]
