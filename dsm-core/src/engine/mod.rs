@@ -14,6 +14,7 @@ mod pages;
 mod peers;
 #[cfg(feature = "planted")]
 mod planted;
+mod protection;
 mod stats;
 mod streams;
 mod sync;
@@ -37,11 +38,12 @@ use rpc::time::Time;
 use rpc::transport::{Channel, Peer, SendError};
 
 use crate::launch::rendezvous::RosterEntry;
-use crate::mem::{Fault, FaultReader, PAGE_BYTES, Region};
+use crate::mem::{Fault, FaultReader, PAGE_BYTES, PageRange, Region};
 use arrivals::Arrivals;
 use atomics::Atomics;
 use holds::Holds;
 use peers::Peers;
+use protection::Protection;
 use streams::Streams;
 use waiters::Waiters;
 use watch::Ready;
@@ -75,6 +77,9 @@ pub(crate) struct Engine {
     streams: Option<Streams>,
     /// Pages that were asked for and have no frame yet.
     without_frame: Vec<Page>,
+    protection: Protection,
+    /// Pages to protect when there is time.
+    exposed: Option<PageRange>,
     /// Bytes of pages that wait to be sent.
     pages_unsent: usize,
     peers: Peers,
@@ -130,6 +135,8 @@ impl Engine {
             fault_batch: Vec::new(),
             streams: None,
             without_frame: Vec::new(),
+            protection: Protection::default(),
+            exposed: None,
             pages_unsent: 0,
             peers: Peers::new(roster),
             pages: Pages::new(me, nodes),
@@ -183,6 +190,7 @@ impl Engine {
         if self.urgent {
             self.flush();
         }
+        self.protect_ahead()?;
         Ok(busy)
     }
 

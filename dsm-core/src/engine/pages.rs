@@ -47,6 +47,9 @@ impl Engine {
                 (_, Access::Write) => &mut self.stats.write_faults,
                 (_, Access::Read) => &mut self.stats.read_faults,
             } += 1;
+            if fault.kind == FaultKind::WriteProtect && self.pages.access(fault.page) == Some(Access::Write) {
+                self.protection.regretted(fault.page);
+            }
             let now = self.driver.now();
             let offset = word_of(fault.address);
             let region = self.region;
@@ -195,12 +198,37 @@ impl Engine {
                 }
                 return self.installed(page, None);
             }
-            Effect::Protect { page } => self.region.downgrade(page)?,
+            Effect::Protect { page } => return self.protect(page),
             Effect::Discard { page } => {
                 self.stats.invalidations += 1;
                 self.region.discard(PageRange::from(page))?;
             }
             Effect::Hold { page, epoch } => return self.hold(page, epoch),
+        }
+        Ok(())
+    }
+
+    /// Forbids stores to a page that goes to a reader.
+    fn protect(&mut self, page: Page) -> Result<(), Fatal> {
+        if self.region.mapped(page)? == Some(mem::Access::Write) {
+            self.region.downgrade(page)?;
+            self.exposed = self.protection.alone(page).or(self.exposed);
+        } else {
+            self.protection.spared();
+        }
+        Ok(())
+    }
+
+    /// Forbids stores to pages that others will most likely read soon.
+    pub(super) fn protect_ahead(&mut self) -> Result<(), Fatal> {
+        let Some(exposed) = self.exposed.take() else { return Ok(()) };
+        let mut pages = exposed.iter().filter(|page| self.pages.is_at_rest(*page)).peekable();
+        while let Some(first) = pages.next() {
+            let mut run = PageRange::from(first);
+            while pages.next_if_eq(&Page(first.0 + run.count)).is_some() {
+                run.count += 1;
+            }
+            self.region.downgrade(run)?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! An engine among nodes that say whatever a test wants.
 
 mod ahead;
+mod allocations;
+mod protection;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};

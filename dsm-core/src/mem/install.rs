@@ -66,20 +66,18 @@ impl Region {
         Ok(())
     }
 
-    /// Takes from the program the right to store to a page. When this returns, every store that went through is in the frame
+    /// Takes from the program the right to store to the pages. When this returns, every store that went through is in its frame
     /// and the next one faults. Nothing happens to a page that the program may not store to.
     ///
     /// Pages that something has pinned for writing (fixed buffers of io_uring, say) can be written through the pin.
     ///
     /// # Errors
-    /// The kernel's; the page then stays as it was.
-    pub fn downgrade(&self, page: Page) -> Result<(), PageError> {
-        let mut lock = self.states.exclusive(page)?;
-        if lock.state.mapped == Some(Access::Write) {
-            self.protect(page)?;
-            lock.state.mapped = Some(Access::Read);
-        }
-        Ok(())
+    /// The kernel's; the pages from the one that it names on stay as they were.
+    pub fn downgrade(&self, range: impl Into<PageRange>) -> Result<(), PageError> {
+        self.pieces(range.into())?.try_for_each(|piece| match piece.count {
+            1 => self.downgrade_locked(piece.first, &mut [self.states.exclusive(piece.first)?]),
+            _ => self.downgrade_locked(piece.first, &mut self.states.exclusive_range(piece)?),
+        })
     }
 
     /// Takes the pages from the program: the next touch of each faults. Their frames stay, with their bytes.
@@ -147,6 +145,20 @@ impl Region {
         Ok(())
     }
 
+    /// Protects those of consecutive pages from `first` on, whose locks these are, that the program may store to.
+    fn downgrade_locked(&self, first: Page, locks: &mut [Exclusive<'_>]) -> Result<(), PageError> {
+        let mut page = first;
+        for run in locks.chunk_by_mut(|one, next| one.state.mapped == next.state.mapped) {
+            let count = run.len() as u64;
+            if run.first().is_some_and(|lock| lock.state.mapped == Some(Access::Write)) {
+                self.protect(PageRange::new(page, count))?;
+                run.iter_mut().for_each(|lock| lock.state.mapped = Some(Access::Read));
+            }
+            page = Page(page.0 + count);
+        }
+        Ok(())
+    }
+
     /// Adds `access` to a page that turned out to be mapped. Whoever waits for it is woken in every case: its event was
     /// answered by an earlier one, and nothing else will wake it.
     fn widen(&self, page: Page, lock: &mut Exclusive<'_>, access: Access) -> Result<(), PageError> {
@@ -165,9 +177,11 @@ impl Region {
         }
     }
 
-    fn protect(&self, page: Page) -> Result<(), PageError> {
-        let result = insist(|| self.uffd.write_protect(self.start_of(page), PAGE_BYTES).map_err(errno_of));
-        result.map_err(kernel(page, "UFFDIO_WRITEPROTECT"))
+    fn protect(&self, range: impl Into<PageRange>) -> Result<(), PageError> {
+        let PageRange { first, count } = range.into();
+        let bytes = count as usize * PAGE_BYTES;
+        let result = insist(|| self.uffd.write_protect(self.start_of(first), bytes).map_err(errno_of));
+        result.map_err(kernel(first, "UFFDIO_WRITEPROTECT"))
     }
 
     fn unprotect(&self, page: Page) -> Result<(), PageError> {

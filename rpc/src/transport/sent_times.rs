@@ -10,8 +10,10 @@ const REMEMBERED: usize = 1_024;
 
 /// So many stay when all has been acknowledged: no more memory than a session that sends a few datagrams at a time needs.
 const KEPT: usize = 16;
-/// A little more is not worth giving back.
+/// A little more is not worth forgetting.
 const KEPT_MAX: usize = 4 * KEPT;
+/// Room for so many is not worth giving back: a session that always sends a few would ask for it again and again.
+const ROOM_KEPT: usize = 2 * KEPT_MAX;
 
 /// Numbers outgoing datagrams and remembers when the latest of them left.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +51,9 @@ impl SentTimes {
             return;
         }
         self.times.drain(..self.times.len().saturating_sub(KEPT));
-        self.times.shrink_to(KEPT);
+        if self.times.capacity() > ROOM_KEPT {
+            self.times.shrink_to(KEPT);
+        }
     }
 
     /// The newest datagram that left `age` ago or earlier. Those that are forgotten are old enough.

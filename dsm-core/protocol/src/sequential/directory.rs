@@ -84,8 +84,10 @@ impl Pages {
         }
         let wanted = Wanted { requester: from, request, access };
         let busy = self.busy.entry(page);
-        busy.waiting.push_back(wanted);
-        self.directory_next(page, out);
+        match busy.running {
+            Some(_) => busy.waiting.push_back(wanted),
+            None => self.directory_begin(page, wanted, out),
+        }
     }
 
     pub(super) fn directory_done(&mut self, from: NodeId, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
@@ -124,14 +126,18 @@ impl Pages {
 
     /// Starts the next transaction on `page`, where none runs and one waits.
     fn directory_next(&mut self, page: Page, out: &mut Vec<Effect>) {
-        let me = self.me;
-        let Some(busy) = self.busy.get_mut(page) else { return };
-        if busy.running.is_some() {
-            return;
+        let Some(busy) = self.busy.get_mut(page).filter(|busy| busy.running.is_none()) else { return };
+        match busy.waiting.pop_front() {
+            Some(wanted) => self.directory_begin(page, wanted, out),
+            None => self.busy.remove(page),
         }
-        let Some(wanted) = busy.waiting.pop_front() else { return self.busy.remove(page) };
+    }
+
+    /// Starts a transaction on `page`, where none runs.
+    fn directory_begin(&mut self, page: Page, wanted: Wanted, out: &mut Vec<Effect>) {
+        let me = self.me;
         let Wanted { requester, request, access } = wanted;
-        busy.running = Some(wanted);
+        self.busy.entry(page).running = Some(wanted);
         let entry = self.directory.entry(page);
         entry.epoch = entry.epoch.next();
         let (epoch, copies, owner) = (entry.epoch, entry.copies, entry.owner);

@@ -17,20 +17,20 @@ fn word(page: Page) -> u64 {
 }
 
 /// A thread of the program that reads the pages that it is told to, one after the other.
-struct Reader {
+pub(super) struct Reader {
     tell: Sender<Page>,
-    told: Receiver<u64>,
+    pub(super) told: Receiver<u64>,
 }
 
 impl Reader {
-    fn of(region: &'static Region) -> Reader {
+    pub(super) fn of(region: &'static Region) -> Reader {
         let (tell, pages) = channel();
         let (answer, told) = channel();
         thread::spawn(move || pages.iter().try_for_each(|page| answer.send(region.load::<u64>(word(page)))));
         Reader { tell, told }
     }
 
-    fn begin(&self, page: Page) {
+    pub(super) fn begin(&self, page: Page) {
         self.tell.send(page).unwrap();
     }
 }
