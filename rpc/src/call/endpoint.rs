@@ -256,6 +256,8 @@ impl<R: Role> Endpoint<R> {
         mut register: impl FnMut(&mut R, Option<Wake>),
     ) -> T {
         core.drivers += 1;
+        // What is waited for may not have been sent yet.
+        self.flush(&mut core);
         let mut now = Instant::now();
         let mut polling = Polling::new(self.waiting.poll, now);
         let taken = loop {
