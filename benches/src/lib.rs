@@ -8,14 +8,17 @@
 //! * [`node`]: what the processes do that are measured, and the floor's.
 //! * [`launch`]: starts them and collects.
 //! * [`report`]: table, ratios, JSON.
+//! * [`loss`]: what becomes of calls when packets are lost or damaged, servers crash, or there are too many calls.
 //! * [`mod@rpc`]: calls, beside raw sockets and the stacks that people use.
 //! * [`checksum`]: apart from the launches, what each check of a datagram catches and costs.
 #![forbid(unsafe_code)]
 
 pub mod checksum;
 pub mod launch;
+pub mod loss;
 pub mod node;
 pub mod report;
 pub mod rpc;
+pub mod served;
 
 pub use yardstick::figure;

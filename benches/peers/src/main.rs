@@ -2,6 +2,7 @@
 //! `dsm-bench rpc` and `dsm-bench loss` build and start this program; it is in no workspace, so that nothing else compiles it.
 #![forbid(unsafe_code)]
 
+mod line;
 mod quic;
 mod tarpc_tcp;
 mod tonic_http2;
@@ -33,6 +34,11 @@ enum Role {
         /// Bind the process to its half of the processors
         #[arg(long)]
         pin: bool,
+    },
+    /// Start two programs with a line between them that loses packets, and print the caller's figures; takes root
+    Line {
+        /// The line and the programs, as JSON
+        experiment: String,
     },
     /// Measure calls to a server, and print figures
     Call {
@@ -82,6 +88,7 @@ fn main() -> ExitCode {
         Role::Call { stack, place, process, plan, pin } => {
             pinned(pin, Side::Caller).and_then(|()| call(stack, &place, process, &plan))
         }
+        Role::Line { experiment } => line::run(&experiment),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,7 +29,7 @@ impl Contents {
     }
 
     /// Fills `bytes`. They are never all the same.
-    pub(super) fn fill(self, bytes: &mut [u8], random: &mut Random) {
+    pub(crate) fn fill(self, bytes: &mut [u8], random: &mut Random) {
         for word in bytes.chunks_mut(4) {
             let number = match self {
                 Contents::Random => random.next() as u32,

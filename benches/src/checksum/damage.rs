@@ -52,7 +52,7 @@ impl Damage {
 
     /// Damages `bytes`, which are not all the same. What changes nothing (two equal words that change places) is no damage, and is
     /// drawn again.
-    pub(super) fn apply(self, bytes: &mut [u8], random: &mut Random) {
+    pub(crate) fn apply(self, bytes: &mut [u8], random: &mut Random) {
         while !self.attempt(bytes, random) {}
     }
 

@@ -11,7 +11,7 @@
 pub mod contents;
 pub mod damage;
 pub mod detection;
-mod random;
+pub(crate) mod random;
 pub mod report;
 pub mod speed;
 

@@ -142,6 +142,8 @@ pub fn calls(figures: &[Figure]) -> Vec<Ratio> {
     use Limit::{About, AtLeast, AtMost};
     let mut ratios = Ratios::new(figures);
     let null = names::null_call;
+    ratios.median(&null("rpc_plain_polling"), &null("udp_polling"), Some(AtMost(1.3)));
+    ratios.slowest(&null("rpc_plain_polling"), &null("udp_polling"), Some(AtMost(2.0)));
     ratios.median(&null("rpc_plain_sleeping"), &null("udp_sleeping"), Some(AtMost(1.2)));
     ratios.slowest(&null("rpc_plain_sleeping"), &null("udp_sleeping"), None);
     for (peer, limit) in [("tarpc", 0.65), ("tonic", 0.45), ("quinn", 0.6)] {
@@ -155,7 +157,9 @@ pub fn calls(figures: &[Figure]) -> Vec<Ratio> {
         ratios.median(&names::rate("rpc_plain_sleeping", 64), &names::rate(peer, 64), None);
     }
     let result = names::result;
-    ratios.median(&result("rpc_plain_sleeping"), &names::bulk("udp_sleeping"), Some(AtLeast(0.7)));
+    ratios.median(&result("rpc_plain_polling"), &names::bulk("udp_polling"), Some(AtLeast(0.7)));
+    ratios.median(&result("rpc_plain_polling"), &result("udp_polling"), None);
+    ratios.median(&result("rpc_plain_sleeping"), &names::bulk("udp_sleeping"), None);
     ratios.median(&result("rpc_plain_sleeping"), &result("udp_sleeping"), None);
     for (peer, limit) in [("tonic", 1.0), ("quinn", 2.5)] {
         ratios.median(&result("rpc_plain_sleeping"), &result(peer), Some(AtLeast(limit)));

@@ -1,11 +1,11 @@
 //! Starting the two processes of each stack in turn, and collecting what the caller prints.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::figure::Figure;
+use crate::served::Served;
 
 use super::Plan;
 use super::stack::Stack;
@@ -58,50 +58,14 @@ impl Program {
 }
 
 fn launch_once(program: &Program, stack: Stack, plan: &Plan) -> Result<Vec<Figure>, String> {
-    let mut server = Server::start(program.command("serve", stack, plan.pin))?;
+    let server = Served::start(program.command("serve", stack, plan.pin))?;
     let what = serde_json::to_string(&yardstick::Plan::Calls(plan.calls.clone())).map_err(|error| error.to_string())?;
     let mut command = program.command("call", stack, plan.pin);
-    command.arg(server.place()?).arg(server.child.id().to_string()).arg(what);
+    command.arg(server.place()).arg(server.process().to_string()).arg(what);
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("cannot start the caller: {error}"))?;
     if !output.status.success() {
         return Err(format!("the caller failed ({})\n{}", output.status, String::from_utf8_lossy(&output.stderr)));
     }
     server.dismiss()?;
     String::from_utf8_lossy(&output.stdout).lines().map(str::parse).collect()
-}
-
-/// A server that ends with this value, and with this process: its standard input then closes.
-struct Server {
-    child: Child,
-}
-
-impl Server {
-    fn start(mut command: Command) -> Result<Server, String> {
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        child.map(|child| Server { child }).map_err(|error| format!("cannot start the server: {error}"))
-    }
-
-    /// Where it listens.
-    fn place(&mut self) -> Result<String, String> {
-        let out = self.child.stdout.take().ok_or("the server has no output")?;
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line).map_err(|error| error.to_string())?;
-        let place = yardstick::process::announced(&line).ok_or("the server said nothing and ended")?;
-        Ok(place.to_owned())
-    }
-
-    fn dismiss(&mut self) -> Result<(), String> {
-        drop(self.child.stdin.take());
-        let status = self.child.wait().map_err(|error| error.to_string())?;
-        if status.success() { Ok(()) } else { Err(format!("the server failed ({status})")) }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        // After a failure; one that was dismissed is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rpc::call::Waiting;
 use rpc::driver::DriverConfig;
 use rpc::{Bytes, Client, ClientConfig, Server};
 use yardstick::{Blocking, Plan, Tasks, blocking, contents, process, tasks};
 
+use super::POLL;
 use super::stack::Ours;
 
 /// What is called.
@@ -31,17 +33,25 @@ impl Measured for Handler {
 }
 
 /// Both ends of the measured session have this configuration.
-fn config(ours: Ours) -> DriverConfig {
+fn config(ours: Ours, datagram: Option<usize>) -> DriverConfig {
     let mut config = DriverConfig::plain();
+    if let Some(bytes) = datagram {
+        config.transport.datagram_max_loopback = bytes;
+    }
     if ours.explicit {
         config.transport.ack_delay = Duration::ZERO;
     }
     config
 }
 
+/// How both sides wait.
+fn waiting(ours: Ours) -> Waiting {
+    Waiting { poll: if ours.polling { POLL } else { Duration::ZERO } }
+}
+
 /// Serves until the process is dismissed.
-pub(crate) fn serve(bind: SocketAddr, ours: Ours) -> Result<(), String> {
-    let builder = Server::builder(config(ours)).bind(bind).map_err(text)?;
+pub(crate) fn serve(bind: SocketAddr, ours: Ours, datagram: Option<usize>) -> Result<(), String> {
+    let builder = Server::builder(config(ours, datagram)).bind(bind).map_err(text)?.waiting(waiting(ours));
     let server = builder.serve(MeasuredServer::new(Handler)).start().map_err(text)?;
     process::announce(&server.local_addr().to_string()).map_err(text)?;
     process::until_dismissed();
@@ -50,8 +60,14 @@ pub(crate) fn serve(bind: SocketAddr, ours: Ours) -> Result<(), String> {
 }
 
 /// Carries out the plan.
-pub(crate) fn call(stack: &str, server: SocketAddr, process: u32, plan: Plan, ours: Ours) -> Result<(), String> {
-    let config = ClientConfig { driver: config(ours), ..ClientConfig::plain() };
+pub(crate) fn call(
+    stack: &str,
+    server: SocketAddr,
+    process: u32,
+    plan: Plan,
+    (ours, datagram): (Ours, Option<usize>),
+) -> Result<(), String> {
+    let config = ClientConfig { driver: config(ours, datagram), waiting: waiting(ours), ..ClientConfig::plain() };
     let client = Client::connect(server, config).map_err(text)?;
     match plan {
         Plan::Calls(calls) if !ours.futures => {

@@ -7,6 +7,7 @@ use yardstick::process::{self, Side};
 
 use super::stack::Stack;
 use super::{ours, raw};
+use crate::loss::tally;
 
 /// Where a server listens if nobody says otherwise: any free port of this machine.
 pub const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -21,6 +22,9 @@ pub enum Role {
         /// Where.
         #[arg(long, default_value_t = ANYWHERE)]
         bind: SocketAddr,
+        /// Largest datagram to an end on this machine; ours alone.
+        #[arg(long)]
+        datagram: Option<usize>,
         /// On one half of the processors.
         #[arg(long)]
         pin: bool,
@@ -35,9 +39,17 @@ pub enum Role {
         process: u32,
         /// What to measure, as JSON.
         plan: String,
+        /// Largest datagram to an end on this machine; ours alone.
+        #[arg(long)]
+        datagram: Option<usize>,
         /// On the other half of the processors.
         #[arg(long)]
         pin: bool,
+    },
+    /// Write down what runs, until standard input closes.
+    Tally {
+        /// How, as JSON.
+        setup: String,
     },
 }
 
@@ -49,14 +61,15 @@ impl Role {
     /// A sentence for the user.
     pub fn play(self) -> Result<(), String> {
         match self {
-            Role::Serve { stack, bind, pin } => {
+            Role::Serve { stack, bind, datagram, pin } => {
                 pinned(pin, Side::Server)?;
-                serve(&stack, bind)
+                serve(&stack, bind, datagram)
             }
-            Role::Call { stack, place, process, plan, pin } => {
+            Role::Call { stack, place, process, plan, datagram, pin } => {
                 pinned(pin, Side::Caller)?;
-                call(&stack, place, process, &plan)
+                call(&stack, place, process, &plan, datagram)
             }
+            Role::Tally { setup } => tally::serve(&setup),
         }
     }
 }
@@ -73,11 +86,11 @@ fn none(name: &str) -> String {
     format!("no stack in this program is called {name}")
 }
 
-fn serve(name: &str, bind: SocketAddr) -> Result<(), String> {
+fn serve(name: &str, bind: SocketAddr, datagram: Option<usize>) -> Result<(), String> {
     match Stack::named(name) {
         Some(Stack::Udp { polling }) => ends_when_dismissed(move || raw::udp::serve(bind, polling)),
-        Some(Stack::Tcp) => ends_when_dismissed(move || raw::tcp::serve(bind)),
-        Some(Stack::Ours(ours)) => ours::serve(bind, ours),
+        Some(Stack::Tcp(congestion)) => ends_when_dismissed(move || raw::tcp::serve(bind, congestion)),
+        Some(Stack::Ours(ours)) => ours::serve(bind, ours, datagram),
         Some(Stack::Peer(_)) | None => Err(none(name)),
     }
 }
@@ -94,13 +107,13 @@ fn ends_when_dismissed(serve: impl FnOnce() -> Result<(), String> + Send + 'stat
     Ok(())
 }
 
-fn call(name: &str, place: SocketAddr, server: u32, plan: &str) -> Result<(), String> {
+fn call(name: &str, place: SocketAddr, server: u32, plan: &str, datagram: Option<usize>) -> Result<(), String> {
     let plan: Plan = serde_json::from_str(plan).map_err(|error| format!("the plan cannot be read: {error}"))?;
     match (Stack::named(name), plan) {
         (Some(Stack::Udp { polling }), Plan::Calls(calls)) => raw::udp::call(name, place, server, &calls, polling),
-        (Some(Stack::Tcp), Plan::Calls(calls)) => raw::tcp::call(name, place, server, &calls),
-        (Some(Stack::Tcp), Plan::Goodput(goodput)) => raw::tcp::goodput(name, place, &goodput),
-        (Some(Stack::Ours(ours)), plan) => ours::call(name, place, server, plan, ours),
+        (Some(Stack::Tcp(_)), Plan::Calls(calls)) => raw::tcp::call(name, place, server, &calls),
+        (Some(Stack::Tcp(_)), Plan::Goodput(goodput)) => raw::tcp::goodput(name, place, &goodput),
+        (Some(Stack::Ours(ours)), plan) => ours::call(name, place, server, plan, (ours, datagram)),
         _ => Err(none(name)),
     }
 }

@@ -11,7 +11,7 @@ pub enum Stack {
         polling: bool,
     },
     /// A connection and nothing else; both sides sleep.
-    Tcp,
+    Tcp(Congestion),
     /// Ours.
     Ours(Ours),
     /// Somebody else's, in the program of the peers; both sides sleep.
@@ -21,10 +21,23 @@ pub enum Stack {
 /// Our calls, and how they are set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ours {
+    /// Whether both sides poll before they sleep.
+    pub polling: bool,
     /// Calls as futures under tokio, not blocking ones.
     pub futures: bool,
     /// Everything that arrives is acknowledged at once, by a datagram of its own.
     pub explicit: bool,
+}
+
+/// Which of the kernel's congestion controls a TCP connection has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Congestion {
+    /// The one that the administrator has set.
+    Default,
+    /// CUBIC (RFC 9438), which Linux comes with: it takes every loss for congestion.
+    Cubic,
+    /// BBR, where the kernel has it: it looks at rates and round trips.
+    Bbr,
 }
 
 /// A stack that people use.
@@ -40,21 +53,24 @@ pub enum Peer {
 
 impl Stack {
     /// All, in the order in which they take turns.
-    pub const ALL: [Stack; 9] = [
+    pub const ALL: [Stack; 11] = [
         Stack::Udp { polling: true },
         Stack::Udp { polling: false },
-        Stack::Ours(Ours { futures: false, explicit: false }),
+        Stack::Ours(Ours { polling: true, futures: false, explicit: false }),
+        Stack::Ours(Ours { polling: false, futures: false, explicit: false }),
         Stack::Peer(Peer::Tarpc),
-        Stack::Ours(Ours { futures: true, explicit: false }),
+        Stack::Ours(Ours { polling: true, futures: true, explicit: false }),
+        Stack::Ours(Ours { polling: false, futures: true, explicit: false }),
         Stack::Peer(Peer::Tonic),
-        Stack::Tcp,
-        Stack::Ours(Ours { futures: false, explicit: true }),
+        Stack::Tcp(Congestion::Default),
+        Stack::Ours(Ours { polling: false, futures: false, explicit: true }),
         Stack::Peer(Peer::Quinn),
     ];
 
     /// The one of this name.
     pub fn named(name: &str) -> Option<Stack> {
-        Stack::ALL.into_iter().find(|stack| stack.to_string() == name)
+        let others = [Stack::Tcp(Congestion::Cubic), Stack::Tcp(Congestion::Bbr)];
+        Stack::ALL.into_iter().chain(others).find(|stack| stack.to_string() == name)
     }
 
     /// Whether it needs the program of the peers.
@@ -65,7 +81,7 @@ impl Stack {
     /// How its sides wait, for people.
     pub fn waiting(self) -> &'static str {
         match self {
-            Stack::Udp { polling: true } => "polling 100 us",
+            Stack::Udp { polling: true } | Stack::Ours(Ours { polling: true, .. }) => "polling 100 us",
             _ => "sleeping",
         }
     }
@@ -77,9 +93,11 @@ impl fmt::Display for Stack {
         match self {
             Stack::Udp { polling: true } => f.write_str("udp_polling"),
             Stack::Udp { polling: false } => f.write_str("udp_sleeping"),
-            Stack::Tcp => f.write_str("tcp"),
+            Stack::Tcp(Congestion::Default) => f.write_str("tcp"),
+            Stack::Tcp(Congestion::Cubic) => f.write_str("tcp_cubic"),
+            Stack::Tcp(Congestion::Bbr) => f.write_str("tcp_bbr"),
             Stack::Ours(ours) => {
-                f.write_str("rpc_plain_sleeping")?;
+                f.write_str(if ours.polling { "rpc_plain_polling" } else { "rpc_plain_sleeping" })?;
                 f.write_str(if ours.explicit { "_explicit" } else { "" })?;
                 f.write_str(if ours.futures { "_async" } else { "" })
             }

@@ -20,6 +20,12 @@ pub enum Unit {
     /// Datagrams, both ways: less is better.
     #[serde(rename = "datagrams")]
     Datagrams,
+    /// Seconds: less is better.
+    #[serde(rename = "s")]
+    Seconds,
+    /// How often something was so.
+    #[serde(rename = "count")]
+    Count,
     /// Hundredths.
     #[serde(rename = "%")]
     Percent,
@@ -32,6 +38,8 @@ impl fmt::Display for Unit {
             Unit::MegabytesPerSecond => "MB/s",
             Unit::CallsPerSecond => "calls/s",
             Unit::Datagrams => "datagrams",
+            Unit::Seconds => "s",
+            Unit::Count => "count",
             Unit::Percent => "%",
         })
     }
@@ -107,6 +115,8 @@ impl FromStr for Figure {
             "MB/s" => Unit::MegabytesPerSecond,
             "calls/s" => Unit::CallsPerSecond,
             "datagrams" => Unit::Datagrams,
+            "s" => Unit::Seconds,
+            "count" => Unit::Count,
             "%" => Unit::Percent,
             _ => return Err(wrong()),
         };

@@ -8,8 +8,10 @@
 
 pub mod blocking;
 pub mod contents;
+pub mod experiment;
 pub mod figure;
 pub mod line;
+pub mod network;
 pub mod plan;
 pub mod process;
 pub mod tasks;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod loss;
 mod rpc;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ enum Command {
     Fault(Fault),
     Checksum(Checksum),
     Rpc(rpc::Rpc),
+    Loss(loss::Loss),
     /// One of two processes that are measured.
     #[command(hide = true)]
     Side {
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Fault(fault) => fault.run(),
         Command::Checksum(checksum) => checksum.run(),
         Command::Rpc(rpc) => rpc.run(),
+        Command::Loss(loss) => loss.run(),
         Command::Side { role } => role.play(),
         Command::Node { part, samples } => node::play(part, samples),
     };

@@ -4,18 +4,30 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use yardstick::line::Line;
 use yardstick::plan::{Calls, Goodput};
 use yardstick::{Blocking, blocking, contents, process};
 
 use super::{Ask, MESSAGE_BYTES, parse, request, text};
+use crate::rpc::stack::Congestion;
 
 /// Bytes read or written at a time of a stream without an end.
 const PIECE_BYTES: u32 = 64 << 10;
 
 /// Answers every connection in a thread of its own, until the process ends.
-pub(crate) fn serve(bind: SocketAddr) -> Result<(), String> {
+pub(crate) fn serve(bind: SocketAddr, congestion: Congestion) -> Result<(), String> {
     let listener = TcpListener::bind(bind).map_err(text)?;
+    let algorithm = match congestion {
+        Congestion::Default => None,
+        Congestion::Cubic => Some("cubic"),
+        Congestion::Bbr => Some("bbr"),
+    };
+    if let Some(algorithm) = algorithm {
+        // Its connections inherit it.
+        setsockopt(&listener, sockopt::TcpCongestion, &algorithm.into())
+            .map_err(|errno| format!("the kernel has no {algorithm} congestion control for TCP: {errno}"))?;
+    }
     process::announce(&listener.local_addr().map_err(text)?.to_string()).map_err(text)?;
     for connection in listener.incoming() {
         let connection = connection.map_err(text)?;
