@@ -31,13 +31,13 @@ fn node() {
         ("leaves before joining", 1) => std::process::exit(0),
         ("stops before joining", 1) => raise(Signal::SIGSTOP).unwrap(),
         ("takes another's rank", 1) => {
-            let refusal = launcher.join(7, addr, 1).unwrap().unwrap_err();
+            let refusal = launcher.join(7, addr, 1).unwrap_err();
             println!("refused: {refusal}");
             std::process::exit(4);
         }
         _ => {}
     }
-    let roster = match launcher.join(rank, addr, std::process::id()).unwrap() {
+    let roster = match launcher.join(rank, addr, std::process::id()) {
         Ok(roster) => roster,
         Err(why) => {
             println!("not joined: {why}");
@@ -52,7 +52,7 @@ fn node() {
         ("stops before leaving", 1) => raise(Signal::SIGSTOP).unwrap(),
         _ => {}
     }
-    if let Err(why) = launcher.finalized(rank).unwrap() {
+    if let Err(why) = launcher.finalized(rank) {
         println!("not left: {why}");
         std::process::exit(EXIT_PEER_LOST);
     }

@@ -1,4 +1,5 @@
-//! `dsm-node`: shows what distributed shared memory is, starts the nodes of a job, and examines whether this machine can run one.
+//! `dsm-node`: shows what distributed shared memory is, starts the nodes of a job, examines whether this
+//! machine can run one, keeps names of services, and calls them.
 
 #![forbid(unsafe_code)]
 
@@ -6,6 +7,7 @@ mod demo;
 mod doctor;
 mod jobs;
 mod litmus;
+mod naming;
 mod progress;
 mod random;
 mod run;
@@ -34,6 +36,9 @@ enum Command {
     Litmus(litmus::Litmus),
     Soak(soak::Soak),
     Sim(sim::Sim),
+    Names(naming::Names),
+    Services(naming::Services),
+    Call(naming::Call),
     #[command(hide = true)]
     DemoNode(demo::Node),
     #[command(hide = true)]
@@ -50,6 +55,9 @@ fn main() -> ExitCode {
         Command::Litmus(litmus) => litmus.execute(),
         Command::Soak(soak) => soak.execute(),
         Command::Sim(sim) => sim.execute(),
+        Command::Names(names) => names.execute(),
+        Command::Services(services) => services.execute(),
+        Command::Call(call) => call.execute(),
         Command::DemoNode(node) => node.execute(),
         Command::LitmusNode(node) => node.execute(),
         Command::SoakNode(node) => node.execute(),

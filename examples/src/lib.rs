@@ -11,10 +11,12 @@
 //! | [`mutual_exclusion`] | what plain loads and stores can do where memory is sequentially consistent | `dekker`, `peterson`, `bakery` |
 //! | [`jacobi`] | neighbours that exchange borders once per barrier | `jacobi` |
 //! | [`tsp`] | a work queue and a best bound: shared memory beside RPC | `tsp`, `tsp_rpc` |
+//! | [`bank`] | a service with a name: what may be repeated, what may not; numbers in another byte order | `bank` |
 //! | [`file_transfer`] | the end-to-end argument, over RPC alone: a relay that damages what it keeps | `file_transfer` |
 
 #![forbid(unsafe_code)]
 
+pub mod bank;
 pub mod counter;
 mod figures;
 pub mod file_transfer;

@@ -16,8 +16,8 @@
 
 use std::fmt;
 
-use bincode::config::{BigEndian, Configuration, Fixint, Limit};
-use serde::de::{DeserializeOwned, Visitor};
+use bincode::config::{BigEndian, Configuration, Fixint, Limit, LittleEndian};
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
@@ -26,10 +26,38 @@ pub const DECODE_BYTES_MAX: usize = 64 << 20;
 /// The limit for messages that are no longer than this, so that a small message cannot claim a large string.
 pub const SMALL: usize = 64 << 10;
 
-type Config<const LIMIT: usize> = Configuration<BigEndian, Fixint, Limit<LIMIT>>;
+/// The order of the bytes of a number. There is one right one: the others are for a lesson, and to be seen with both ends on one
+/// machine, where nobody notices that [`ByteOrder::Native`] is wrong until one end plays the other kind of machine.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum ByteOrder {
+    /// Big-endian, on every machine.
+    #[default]
+    Network,
+    /// Whatever this machine has in its memory.
+    Native,
+    /// What a machine of the other kind has in its memory.
+    Foreign,
+}
 
-const fn config<const LIMIT: usize>() -> Config<LIMIT> {
+impl ByteOrder {
+    /// Whether numbers begin with their most significant byte.
+    const fn is_big(self) -> bool {
+        match self {
+            ByteOrder::Network => true,
+            ByteOrder::Native => cfg!(target_endian = "big"),
+            ByteOrder::Foreign => cfg!(target_endian = "little"),
+        }
+    }
+}
+
+type Config<E, const LIMIT: usize> = Configuration<E, Fixint, Limit<LIMIT>>;
+
+const fn big<const LIMIT: usize>() -> Config<BigEndian, LIMIT> {
     bincode::config::standard().with_big_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
+}
+
+const fn little<const LIMIT: usize>() -> Config<LittleEndian, LIMIT> {
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
 }
 
 /// Why a value could not be encoded or decoded.
@@ -51,9 +79,19 @@ pub enum CodecError {
 /// # Errors
 /// [`CodecError::Encode`] if the type's `Serialize` fails; `out` then holds a part of the value.
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    bincode::serde::encode_into_std_write(value, out, config::<DECODE_BYTES_MAX>())
-        .map(|_| ())
-        .map_err(|error| CodecError::Encode(error.to_string()))
+    encode_in(ByteOrder::Network, value, out)
+}
+
+/// The same in another order of bytes.
+///
+/// # Errors
+/// As for [`encode`].
+pub fn encode_in<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let written = match order.is_big() {
+        true => bincode::serde::encode_into_std_write(value, out, big::<DECODE_BYTES_MAX>()),
+        false => bincode::serde::encode_into_std_write(value, out, little::<DECODE_BYTES_MAX>()),
+    };
+    written.map(|_| ()).map_err(|error| CodecError::Encode(error.to_string()))
 }
 
 /// Reads one value that fills `bytes` exactly.
@@ -61,10 +99,19 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 /// # Errors
 /// [`CodecError::Decode`] or [`CodecError::LeftOver`] if the bytes are not such a value.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    let decoded = if bytes.len() <= SMALL {
-        bincode::serde::decode_from_slice(bytes, config::<SMALL>())
-    } else {
-        bincode::serde::decode_from_slice(bytes, config::<DECODE_BYTES_MAX>())
+    decode_in(ByteOrder::Network, bytes)
+}
+
+/// The same in another order of bytes.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_in<T: DeserializeOwned>(order: ByteOrder, bytes: &[u8]) -> Result<T, CodecError> {
+    let decoded = match (order.is_big(), bytes.len() <= SMALL) {
+        (true, true) => bincode::serde::decode_from_slice(bytes, big::<SMALL>()),
+        (true, false) => bincode::serde::decode_from_slice(bytes, big::<DECODE_BYTES_MAX>()),
+        (false, true) => bincode::serde::decode_from_slice(bytes, little::<SMALL>()),
+        (false, false) => bincode::serde::decode_from_slice(bytes, little::<DECODE_BYTES_MAX>()),
     };
     match decoded {
         Ok((value, used)) if used == bytes.len() => Ok(value),
@@ -102,7 +149,7 @@ impl Serialize for Bytes {
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Whole;
-        impl Visitor<'_> for Whole {
+        impl<'de> Visitor<'de> for Whole {
             type Value = Bytes;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,6 +162,20 @@ impl<'de> Deserialize<'de> for Bytes {
 
             fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
                 Ok(Bytes(bytes))
+            }
+
+            /// In JSON, which has no byte strings: an array of numbers.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Bytes, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = numbers.next_element()? {
+                    bytes.push(byte);
+                }
+                Ok(Bytes(bytes))
+            }
+
+            /// Or a text, which stands for its UTF-8.
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Bytes, E> {
+                self.visit_bytes(text.as_bytes())
             }
         }
         deserializer.deserialize_byte_buf(Whole)
@@ -148,6 +209,63 @@ mod tests {
         assert_eq!(encoded(&Some(7u8)), [1, 7]);
         assert_eq!(encoded(&(2u16, "ab")), [0, 2, 0, 0, 0, 0, 0, 0, 0, 2, b'a', b'b']);
         assert_eq!(encoded(&Shape::Circle { radius: 1.0 }), [0, 0, 0, 1, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    /// One of everything, as it stands in the documentation of this module.
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Everything {
+        small: (u8, i16, u32, i64, u128),
+        floats: (f32, f64),
+        text: String,
+        letter: char,
+        list: Vec<u16>,
+        maybe: (Option<u8>, Option<u8>),
+        truth: bool,
+        shape: Shape,
+        map: BTreeMap<u8, u16>,
+    }
+
+    fn everything() -> Everything {
+        Everything {
+            small: (1, -2, 0x0102_0304, -3, 0x0f),
+            floats: (1.5, -2.0),
+            text: "hé".to_owned(),
+            letter: 'é',
+            list: vec![1, 0x0203],
+            maybe: (None, Some(9)),
+            truth: true,
+            shape: Shape::Named("n".to_owned(), vec![7]),
+            map: BTreeMap::from([(1, 2)]),
+        }
+    }
+
+    /// Written down by hand, so that no machine and no later encoder can disagree.
+    const EVERYTHING: &str = "01 fffe 01020304 fffffffffffffffd 0000000000000000000000000000000f \
+        3fc00000 c000000000000000 \
+        0000000000000003 68c3a9 c3a9 \
+        0000000000000002 0001 0203 \
+        00 0109 01 \
+        00000002 0000000000000001 6e 0000000000000001 0007 \
+        0000000000000001 01 0002";
+
+    #[test]
+    fn the_bytes_are_the_golden_ones_on_every_machine() {
+        let hex: String = encoded(&everything()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, EVERYTHING.replace(char::is_whitespace, ""));
+        assert_eq!(decode::<Everything>(&encoded(&everything())), Ok(everything()));
+    }
+
+    #[test]
+    fn two_ends_that_write_what_they_have_in_memory_understand_each_other_only_if_they_are_alike() {
+        let mut native = Vec::new();
+        encode_in(ByteOrder::Native, &1u64, &mut native).expect("encodes");
+        assert_eq!(decode_in(ByteOrder::Native, &native), Ok(1u64));
+        assert_eq!(decode_in(ByteOrder::Foreign, &native), Ok(1u64.swap_bytes()));
+        assert_eq!(native, 1u64.to_ne_bytes());
+        // A length of the other kind claims more than there can be.
+        let mut text = Vec::new();
+        encode_in(ByteOrder::Native, "text", &mut text).expect("encodes");
+        assert!(decode_in::<String>(ByteOrder::Foreign, &text).is_err());
     }
 
     #[test]

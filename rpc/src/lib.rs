@@ -2,25 +2,31 @@
 //!
 //! The layers are the modules, from the bottom up: [`wire`] is what a datagram looks like, [`transport`] makes messages
 //! reliable (pure: no clock, no socket), [`driver`] gives the transport a UDP socket and a clock; [`impair`] injects faults
-//! below it. On top, [`call`] is request and reply, with [`codec`] for arguments and results and [`service`] for stubs.
+//! below it. On top, [`call`] is request and reply, with [`codec`] for arguments and results, [`service`] for
+//! stubs, [`reflection`] for callers without any, and [`names`] for finding servers.
 #![forbid(unsafe_code)]
+
+// The stubs name this crate, and it has services of its own.
+extern crate self as rpc;
 
 pub mod call;
 pub mod codec;
 pub mod driver;
 pub mod impair;
+pub mod names;
 #[cfg(not(feature = "planted"))]
 mod planted;
 #[cfg(feature = "planted")]
 pub mod planted;
+pub mod reflection;
 pub mod time;
 pub mod transport;
 pub mod wire;
 
 pub use call::{
-    CallError, CallErrorKind, CallKind, Client, ClientConfig, ClientCounters, Context, Method, MethodId, PendingCall,
-    Ran, Refusal, ReplyLimits, Server, ServerBuilder, ServerCounters, ServerHandle, Service, ServiceId, StartError,
-    Waiting,
+    CallError, CallErrorKind, CallKind, Client, ClientConfig, ClientCounters, Context, Failure, Interface, Method,
+    MethodId, PendingCall, Ran, Refusal, ReplyLimits, Request, Schema, SchemaMismatch, Server, ServerBuilder,
+    ServerCounters, ServerHandle, Service, ServiceId, StartError, Waiting,
 };
 pub use codec::Bytes;
 pub use rpc_macros::service;

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::*;
-use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, MethodId, Ran, ServiceId};
+use rpc::codec::ByteOrder;
+use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, Failure, MethodId, Ran, ServiceId};
 
 #[test]
 fn arguments_and_results_of_all_shapes_travel() {
@@ -24,12 +25,14 @@ fn arguments_and_results_of_all_shapes_travel() {
 }
 
 #[test]
-fn a_methods_own_error_is_a_result() {
+fn a_methods_own_error_is_told_from_the_calls() {
     guarded(|| {
         let (server, _bench) = serve(|builder| builder);
         let lab = lab(&server);
-        assert_eq!(lab.divide(6, 3).unwrap(), Ok(2));
-        assert_eq!(lab.divide(6, 0).unwrap(), Err("6 by nothing".to_owned()));
+        assert_eq!(lab.divide(6, 3), Ok(2));
+        let failure = lab.divide(6, 0).unwrap_err();
+        assert_eq!((failure.to_string().as_str(), failure.ran()), ("6 by nothing", Ran::Yes));
+        assert_eq!(failure, Failure::Application("6 by nothing".to_owned()));
     });
 }
 
@@ -60,7 +63,7 @@ fn many_calls_of_one_thread_run_at_once() {
         let (server, bench) = serve(|builder| builder.pool(8));
         let client = client(&server);
         let calls: Vec<rpc::PendingCall<u32>> = (0..8u32)
-            .map(|number| client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(number,)))
+            .map(|number| client.start(LabClient::ID, method("hold"), CallKind::AtMostOnce, &(number,)))
             .collect();
         bench.wait_inside(8);
         bench.open_gate();
@@ -119,12 +122,16 @@ fn what_the_server_does_not_know_is_an_error_and_does_not_run() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder);
         let client = client(&server);
-        let error = client.call::<_, ()>(ServiceId::of("Nobody"), MethodId(0), CallKind::AtMostOnce, &()).unwrap_err();
+        let error =
+            client.call::<_, ()>(ServiceId::of("Nobody"), method("echo"), CallKind::AtMostOnce, &()).unwrap_err();
         assert_eq!((error.kind, error.ran), (CallErrorKind::UnknownService, Ran::No));
-        let error = client.call::<_, ()>(LabClient::ID, MethodId(99), CallKind::AtMostOnce, &()).unwrap_err();
+        let error = client
+            .call::<_, ()>(LabClient::ID, MethodId { number: 1, ..method("echo") }, CallKind::AtMostOnce, &())
+            .unwrap_err();
         assert_eq!((error.kind, error.ran), (CallErrorKind::UnknownMethod, Ran::No));
         // `increment` takes nothing.
-        let error = client.call::<_, u64>(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &(1u8,)).unwrap_err();
+        let error =
+            client.call::<_, u64>(LabClient::ID, method("increment"), CallKind::AtMostOnce, &(1u8,)).unwrap_err();
         assert!(matches!(error.kind, CallErrorKind::BadArguments(_)), "{error}");
         assert_eq!(error.ran, Ran::No);
         assert_eq!(bench.increments.load(std::sync::atomic::Ordering::SeqCst), 0);
@@ -135,8 +142,9 @@ fn what_the_server_does_not_know_is_an_error_and_does_not_run() {
 fn a_result_of_another_type_is_an_error_of_a_call_that_ran() {
     guarded(|| {
         let (server, _bench) = serve(|builder| builder);
-        let error =
-            client(&server).call::<_, String>(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &()).unwrap_err();
+        let error = client(&server)
+            .call::<_, String>(LabClient::ID, method("increment"), CallKind::AtMostOnce, &())
+            .unwrap_err();
         assert!(matches!(error.kind, CallErrorKind::BadResult(_)), "{error}");
         assert_eq!(error.ran, Ran::Yes);
     });
@@ -177,7 +185,7 @@ fn a_client_has_a_limit_of_calls_in_flight() {
         let (server, bench) = serve(|builder| builder);
         let config = ClientConfig { in_flight_max: 1, ..ClientConfig::plain() };
         let client = Client::connect(server.local_addr(), config).unwrap();
-        let held: rpc::PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(5u32,));
+        let held: rpc::PendingCall<u32> = client.start(LabClient::ID, method("hold"), CallKind::AtMostOnce, &(5u32,));
         let error = LabClient::new(client.clone()).echo(String::new()).unwrap_err();
         assert_eq!((error.kind, error.ran), (CallErrorKind::TooManyCalls { limit: 1 }, Ran::No));
         bench.open_gate();
@@ -197,5 +205,65 @@ fn calls_to_nobody_did_not_run() {
         let error = LabClient::new(client).increment().unwrap_err();
         assert!(matches!(error.kind, CallErrorKind::PeerLost { .. }), "{error}");
         assert_eq!(error.ran, Ran::No);
+    });
+}
+
+/// Another program's idea of the lab: of another version, with other types, and with a method more.
+mod elsewhere {
+    #[rpc::service(version = 2)]
+    pub trait Lab {
+        fn increment(&self) -> u64;
+    }
+
+    pub mod later {
+        #[rpc::service(version = 3)]
+        pub trait Lab {
+            fn increment(&self) -> u32;
+            fn decrement(&self) -> u64;
+            fn echo(&self, text: String) -> String;
+        }
+    }
+}
+
+#[test]
+fn a_caller_with_another_interface_is_told_so_and_nothing_runs() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder);
+        let client = client(&server);
+        let error = elsewhere::LabClient::new(client.clone()).increment().unwrap_err();
+        assert_eq!(error.ran, Ran::No);
+        let CallErrorKind::OtherSchema(mismatch) = &error.kind else { panic!("{error}") };
+        assert_eq!((mismatch.service.as_str(), mismatch.method.as_deref()), ("Lab", Some("increment")));
+        assert_eq!((mismatch.server.version, mismatch.client.version), (3, 2));
+        assert!(error.to_string().contains("another interface of Lab.increment: version 3, schema"), "{error}");
+
+        let other_types = elsewhere::later::LabClient::new(client);
+        let error = other_types.increment().unwrap_err();
+        let CallErrorKind::OtherSchema(mismatch) = &error.kind else { panic!("{error}") };
+        assert_eq!((mismatch.server.version, mismatch.client.version), (3, 3));
+        assert_ne!(mismatch.server.hash, mismatch.client.hash);
+        assert_eq!(other_types.decrement().unwrap_err().kind, CallErrorKind::UnknownMethod);
+        assert_eq!(bench.increments.load(std::sync::atomic::Ordering::SeqCst), 0);
+        // The methods that are the same can be called, wherever they stand in the trait.
+        assert_eq!(other_types.echo("same".to_owned()).unwrap(), "same");
+    });
+}
+
+#[test]
+fn two_ends_that_write_what_they_have_in_memory_misunderstand_each_other_if_they_are_unlike() {
+    guarded(|| {
+        let ends = |server, client| {
+            let (server, _bench) = serve(|builder| builder.byte_order(server));
+            let config = ClientConfig { byte_order: client, ..ClientConfig::plain() };
+            let lab = LabClient::new(Client::connect(server.local_addr(), config).unwrap());
+            (lab.divide(6, 3), lab.echo("text".to_owned()))
+        };
+        for order in [ByteOrder::Network, ByteOrder::Native, ByteOrder::Foreign] {
+            assert_eq!(ends(order, order), (Ok(2), Ok("text".to_owned())));
+        }
+        let (two, text) = ends(ByteOrder::Foreign, ByteOrder::Native);
+        assert_eq!(two, Ok(2u64.swap_bytes()), "nobody notices");
+        // The length of a text is not believed.
+        assert!(matches!(text.unwrap_err().kind, CallErrorKind::BadArguments(_)));
     });
 }

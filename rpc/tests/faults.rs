@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::*;
 use rpc::driver::{Driver, DriverConfig, Inbox, Incoming};
 use rpc::impair::Impairments;
-use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, MethodId, PendingCall, Ran};
+use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, PendingCall, Ran};
 
 fn bad_network(seed: u64) -> DriverConfig {
     let impairments =
@@ -81,7 +81,7 @@ fn a_call_in_flight_to_a_server_that_was_killed_may_have_run_and_later_calls_rea
         let client = Client::connect(addr, ClientConfig::plain()).unwrap();
         let mut in_flight = None;
         die_with_the_first_request(doomed, || {
-            let call: PendingCall<u64> = client.start(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &());
+            let call: PendingCall<u64> = client.start(LabClient::ID, method("increment"), CallKind::AtMostOnce, &());
             in_flight = Some(call);
         });
         let (_server, bench) = serve_at(addr, DriverConfig::plain(), |builder| builder);

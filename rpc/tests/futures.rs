@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use common::*;
-use rpc::{CallErrorKind, CallKind, Client, MethodId, PendingCall, Ran};
+use rpc::{CallErrorKind, CallKind, Client, PendingCall, Ran};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
@@ -50,7 +50,7 @@ fn tasks_of_tokio_share_one_client() {
                 .collect();
             for task in tasks {
                 let (number, answer) = task.await.unwrap();
-                assert_eq!(answer.unwrap(), Ok(number));
+                assert_eq!(answer, Ok(number));
             }
         });
     });
@@ -124,9 +124,9 @@ fn the_last_client_may_go_in_the_task_that_its_reply_wakes() {
         let (server, bench) = serve(|builder| builder.pool(1));
         let client = client(&server);
         // The only worker waits, so the reply cannot come before the waker stands.
-        let held: PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(7u32,));
+        let held: PendingCall<u32> = client.start(LabClient::ID, method("hold"), CallKind::AtMostOnce, &(7u32,));
         bench.wait_inside(1);
-        let mut call: PendingCall<u64> = client.start(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &());
+        let mut call: PendingCall<u64> = client.start(LabClient::ID, method("increment"), CallKind::AtMostOnce, &());
         let task = Arc::new(LetsGo { held: Mutex::new(None), gone: AtomicBool::new(false) });
         let waker = Waker::from(Arc::clone(&task));
         assert!(pin!(&mut call).as_mut().poll(&mut Context::from_waker(&waker)).is_pending());

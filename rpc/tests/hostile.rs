@@ -148,7 +148,7 @@ proptest! {
 
     #[test]
     fn a_call_means_what_its_bytes_say(
-        ids in any::<(u64, u32, u16)>(), at in 0..25usize, with: u8, mut body in prop::collection::vec(any::<u8>(), 0..40)
+        ids in any::<(u64, u32, u16)>(), at in 0..31usize, with: u8, mut body in prop::collection::vec(any::<u8>(), 0..40)
     ) {
         call::call(&body);
         let mut request = request_header(&Call {
@@ -158,7 +158,7 @@ proptest! {
             age: with,
             time_left: None,
             service: ServiceId(ids.1),
-            method: MethodId(ids.2),
+            method: MethodId { number: ids.2, version: ids.2, schema: ids.1 },
         }).to_vec();
         let mut reply = reply_header(CallId(ids.0), Status::Done).to_vec();
         request.append(&mut body.clone());

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use common::*;
 use rpc::driver::DriverConfig;
-use rpc::{CallErrorKind, CallKind, Client, ClientConfig, MethodId, PendingCall, Ran, Server, StartError};
+use rpc::{CallErrorKind, CallKind, Client, ClientConfig, PendingCall, Ran, Server, StartError};
 
 #[test]
 fn what_finds_the_queue_full_is_refused_and_did_not_run() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder.pool(1).queue(1, 1 << 20));
         let client = client(&server);
-        let held: PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(7u32,));
+        let held: PendingCall<u32> = client.start(LabClient::ID, method("hold"), CallKind::AtMostOnce, &(7u32,));
         bench.wait_inside(1);
-        let queued: PendingCall<u64> = client.start(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &());
+        let queued: PendingCall<u64> = client.start(LabClient::ID, method("increment"), CallKind::AtMostOnce, &());
         until("one request waits", || server.counters().waiting == 1);
         let error = LabClient::new(client).increment().unwrap_err();
         assert_eq!((error.kind, error.ran), (CallErrorKind::Overloaded, Ran::No));
@@ -32,11 +32,11 @@ fn large_arguments_count_against_the_queue() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder.pool(1).queue(100, 100));
         let client = client(&server);
-        let held: PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(7u32,));
+        let held: PendingCall<u32> = client.start(LabClient::ID, method("hold"), CallKind::AtMostOnce, &(7u32,));
         bench.wait_inside(1);
         // The first is taken although it is larger than the limit: otherwise it never could be.
         let queued: PendingCall<String> =
-            client.start(LabClient::ID, MethodId(0), CallKind::AtMostOnce, &("x".repeat(200),));
+            client.start(LabClient::ID, method("echo"), CallKind::AtMostOnce, &("x".repeat(200),));
         until("one request waits", || server.counters().waiting == 1);
         let error = LabClient::new(client).echo("y".to_owned()).unwrap_err();
         assert_eq!(error.kind, CallErrorKind::Overloaded);
@@ -77,9 +77,9 @@ fn a_server_that_stops_finishes_what_it_began_and_refuses_the_rest() {
         let mut config = ClientConfig::plain();
         config.driver.transport.connect_timeout = Duration::from_millis(100);
         let client = Client::connect(server.local_addr(), config).unwrap();
-        let held: PendingCall<u32> = client.start(LabClient::ID, MethodId(4), CallKind::AtMostOnce, &(7u32,));
+        let held: PendingCall<u32> = client.start(LabClient::ID, method("hold"), CallKind::AtMostOnce, &(7u32,));
         bench.wait_inside(1);
-        let queued: PendingCall<u64> = client.start(LabClient::ID, MethodId(3), CallKind::AtMostOnce, &());
+        let queued: PendingCall<u64> = client.start(LabClient::ID, method("increment"), CallKind::AtMostOnce, &());
         until("one request waits", || server.counters().waiting == 1);
         let stopping = thread::spawn(move || server.stop());
         let error = queued.wait().unwrap_err();

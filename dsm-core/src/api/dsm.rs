@@ -133,7 +133,7 @@ impl Dsm {
             let failed = |why: String| Error::Launcher { launcher, what: "did not let this node leave", why };
             let client = Client::connect(launcher, client_config()).map_err(|error| failed(error.to_string()))?;
             let answer = RendezvousClient::new(client).finalized(self.rank as u32);
-            answer.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+            answer.map_err(|error| failed(error.to_string()))?;
         }
         self.shared.stop();
         if let Some(thread) = self.thread.take() {
@@ -184,8 +184,7 @@ fn meet(job: &Job, driver: &Driver) -> Result<Vec<RosterEntry>, Error> {
     let client = Client::connect(launcher, client_config()).map_err(|error| failed(error.to_string()))?;
     let Roster { nodes } = RendezvousClient::new(client)
         .join(job.rank as u32, myself.addr, myself.pid)
-        .map_err(|error| failed(error.to_string()))?
-        .map_err(failed)?;
+        .map_err(|error| failed(error.to_string()))?;
     if nodes.len() != job.size {
         return Err(failed(format!("it knows of {} nodes, the environment of {}", nodes.len(), job.size)));
     }

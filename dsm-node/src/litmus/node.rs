@@ -58,7 +58,7 @@ impl Node {
             dsm.alloc::<u64>(pages * WORDS_PER_PAGE as usize, Placement::Cyclic { block_bytes: PAGE_BYTES })?;
         let round_trip = round_trip(&dsm)?;
         let mut report = Report::Ready(round_trip.as_nanos() as u64);
-        while let Some(script) = desk.next(node, report)?? {
+        while let Some(script) = desk.next(node, report)? {
             report = Player { desk: &desk, memory, round_trip }.perform(&script)?;
         }
         Ok(dsm.finalize()?)
@@ -92,15 +92,15 @@ struct Player<'p> {
 impl Player<'_> {
     fn perform(&self, script: &Script) -> Result<Report, Box<dyn std::error::Error>> {
         script.own.iter().for_each(|&word| self.memory.set(word as usize, 0));
-        self.desk.meet()??;
+        self.desk.meet()?;
         script.share.iter().for_each(|&word| self.look(word));
-        self.desk.meet()??;
+        self.desk.meet()?;
         let mut loads = Vec::with_capacity(script.runs.len());
         for run in &script.runs {
-            self.desk.start()??;
+            self.desk.start()?;
             loads.push(self.run(run));
         }
-        self.desk.meet()??;
+        self.desk.meet()?;
         let finals = script.finals.iter().map(|&word| self.memory.get(word as usize)).collect();
         Ok(Report::Done { loads, finals })
     }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rpc::transport::{Counters, LostReason};
-use rpc::{CallError, CallErrorKind, Client, ClientConfig};
+use rpc::{CallError, CallErrorKind, Client, ClientConfig, Failure};
 
 use super::{FileTransferClient, Link, TransferError};
 
@@ -41,7 +41,7 @@ impl Line {
     pub fn call<T>(
         &self,
         reading: u64,
-        make: impl Fn(&FileTransferClient) -> Result<Result<T, String>, CallError>,
+        make: impl Fn(&FileTransferClient) -> Result<T, Failure<String>>,
     ) -> Result<T, TransferError> {
         let timeout = self.patience + Duration::from_millis(reading * 1_000 / READ_BACK_PER_SECOND);
         let (at, mut tries) = (self.next, 0);
@@ -49,13 +49,15 @@ impl Line {
             let client = self.state().client.with_timeout(timeout);
             tries += 1;
             match make(&FileTransferClient::new(client)) {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(why)) if tries >= self.tries => return Err(TransferError::Refused { at, tries, why }),
-                Err(error) if tries >= self.tries || is_hopeless(&error) => {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Application(why)) if tries >= self.tries => {
+                    return Err(TransferError::Refused { at, tries, why });
+                }
+                Err(Failure::Call(error)) if tries >= self.tries || is_hopeless(&error) => {
                     return Err(TransferError::Call { at, tries, error });
                 }
-                Ok(Err(_)) => {}
-                Err(_) => self.renew()?,
+                Err(Failure::Application(_)) => {}
+                Err(Failure::Call(_)) => self.renew()?,
             }
         }
     }

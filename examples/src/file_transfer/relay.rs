@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rpc::{Bytes, CallError};
+use rpc::{Bytes, Failure};
 
 use super::line::Line;
 use super::station::Station;
@@ -99,7 +99,7 @@ impl Desk {
     fn hand_on<T>(
         &self,
         reading: u64,
-        make: impl Fn(&FileTransferClient) -> Result<Result<T, String>, CallError>,
+        make: impl Fn(&FileTransferClient) -> Result<T, Failure<String>>,
     ) -> Result<T, String> {
         self.line.call(reading, make).map_err(|error| match error {
             TransferError::Refused { why, .. } => why,

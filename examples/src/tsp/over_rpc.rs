@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rpc::driver::DriverConfig;
-use rpc::{CallError, Client, ClientConfig, Server, ServerHandle, StartError};
+use rpc::{CallError, Client, ClientConfig, Failure, Server, ServerHandle, StartError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -75,6 +75,15 @@ pub enum TspError {
     /// The server refused a tour.
     #[error("the server refused a tour: {0}")]
     Refused(String),
+}
+
+impl From<Failure<String>> for TspError {
+    fn from(failure: Failure<String>) -> Self {
+        match failure {
+            Failure::Application(why) => TspError::Refused(why),
+            Failure::Call(error) => TspError::Call(error),
+        }
+    }
 }
 
 /// The server, at work.
@@ -300,13 +309,12 @@ impl Best for RemoteBest<'_> {
     }
 
     fn offer(&self, _length: u32, tour: &[u8]) {
-        let answer = self.client.improve(tour.to_vec()).map_err(TspError::from);
-        match answer.and_then(|answer| answer.map_err(TspError::Refused)) {
+        match self.client.improve(tour.to_vec()) {
             Ok(limit) => self.limit.set(limit),
             Err(error) => {
                 // Nothing beats 0, so the search comes back at once and the error can be told.
                 self.limit.set(0);
-                *self.failure.borrow_mut() = Some(error);
+                *self.failure.borrow_mut() = Some(error.into());
             }
         }
     }

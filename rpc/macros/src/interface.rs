@@ -1,10 +1,17 @@
 //! What a trait must look like to be callable from afar, and what the stubs need to know about it.
 
+use std::collections::BTreeMap;
+
+use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Error, FnArg, Ident, ItemTrait, Pat, Receiver, ReceiverKind, Result, ReturnType, Safety, TraitItem,
-    TraitItemFn, Type,
+    Attribute, Error, FnArg, GenericArgument, Ident, ItemTrait, Pat, PathArguments, Receiver, ReceiverKind, Result,
+    ReturnType, Safety, TraitItem, TraitItemFn, Type,
 };
+
+use crate::attributes::{self, Flags};
+use crate::canonical::{self, type_text};
+use crate::complaints::Complaints;
 
 /// Most arguments of one method: serde's limit for tuples.
 const ARGUMENTS_MAX: usize = 16;
@@ -14,11 +21,42 @@ const RESERVED: [&str; 2] = ["new", "client"];
 /// One method of the interface, checked.
 pub struct Method {
     pub name: Ident,
+    /// The name as a text.
+    pub text: String,
     /// Attributes that the client stubs repeat.
     pub attributes: Vec<Attribute>,
     pub arguments: Vec<(Ident, Type)>,
+    pub output: Output,
+    pub flags: Flags,
+    /// Its number on the wire: the hash of its name, or what it was given.
+    pub number: u16,
+}
+
+/// What a method returns.
+#[derive(Default)]
+pub struct Output {
     /// None is `()`.
-    pub result: Option<Type>,
+    pub value: Option<Type>,
+    /// The method's own error, if it returns a `Result`.
+    pub error: Option<Type>,
+}
+
+impl Method {
+    /// What is to be the same at both ends for a call to mean the same: name, types, and whether there is a reply.
+    pub fn signature(&self) -> String {
+        let arguments: Vec<_> = self.arguments.iter().map(|(_, of)| type_text(of)).collect();
+        let way = if self.flags.oneway.is_some() { "oneway " } else { "" };
+        format!("{way}fn {}({}) -> {}", self.text, arguments.join(", "), self.result_text())
+    }
+
+    /// The text of what it returns.
+    pub fn result_text(&self) -> String {
+        let value = self.output.value.as_ref().map_or_else(|| "()".to_owned(), type_text);
+        match &self.output.error {
+            Some(error) => format!("Result<{value}, {}>", type_text(error)),
+            None => value,
+        }
+    }
 }
 
 /// Checks the trait; every complaint points at the offending words, and all of them are reported at once.
@@ -29,22 +67,36 @@ pub fn methods(item: &ItemTrait) -> Result<Vec<Method>> {
     for member in &item.items {
         match member {
             TraitItem::Fn(function) => {
-                let before = complaints.count;
+                let before = complaints.count();
                 let method = check_method(function, &mut complaints);
-                if complaints.count == before {
+                if complaints.count() == before {
                     methods.push(method);
                 }
             }
             other => complaints.add(Error::new_spanned(other, "a service's trait holds methods only")),
         }
     }
-    if methods.is_empty() && complaints.count == 0 {
+    if methods.is_empty() && complaints.count() == 0 {
         complaints.add(Error::new_spanned(&item.ident, "a service needs at least one method"));
     }
-    if methods.len() > usize::from(u16::MAX) {
-        complaints.add(Error::new_spanned(&item.ident, "a service has at most 65,535 methods"));
-    }
+    check_numbers(&methods, &mut complaints);
     complaints.into_result(methods)
+}
+
+/// Two methods of one number could not be told apart; with thirty methods that happens to one service in 150.
+fn check_numbers(methods: &[Method], complaints: &mut Complaints) {
+    let mut taken = BTreeMap::new();
+    for method in methods {
+        if let Some(first) = taken.insert(method.number, &method.name) {
+            complaints.add(Error::new_spanned(
+                &method.name,
+                format!(
+                    "its number on the wire, {:#06x}, is also that of `{first}`: give one of them another, #[rpc(number = N)]",
+                    method.number
+                ),
+            ));
+        }
+    }
 }
 
 fn check_head(item: &ItemTrait, complaints: &mut Complaints) {
@@ -82,16 +134,46 @@ fn check_method(function: &TraitItemFn, complaints: &mut Complaints) -> Method {
             "a service's method takes at most 16 arguments: put them into a struct",
         ));
     }
-    let result = match &signature.output {
-        ReturnType::Default => None,
-        ReturnType::Type(_, result) => {
-            check_type(result, complaints);
-            Some((**result).clone())
-        }
-    };
+    let flags = attributes::flags(&function.attrs, complaints);
+    let output = output(&signature.output, &flags, complaints);
     let repeated = |attribute: &&Attribute| attribute.path().is_ident("doc") || attribute.path().is_ident("deprecated");
     let attributes = function.attrs.iter().filter(repeated).cloned().collect();
-    Method { name: signature.ident.clone(), attributes, arguments, result }
+    let name = signature.ident.clone();
+    let text = name.unraw().to_string();
+    let number = flags.number.map_or_else(|| canonical::method_number(&text), |(number, _)| number);
+    Method { name, text, attributes, arguments, output, flags, number }
+}
+
+fn output(written: &ReturnType, flags: &Flags, complaints: &mut Complaints) -> Output {
+    let ReturnType::Type(_, whole) = written else { return Output::default() };
+    check_type(whole, complaints);
+    if flags.oneway.is_some() {
+        complaints.add(Error::new_spanned(whole, "a oneway call has no reply, so its method cannot return anything"));
+    }
+    let whole = (**whole).clone();
+    match result_arguments(&whole).as_deref() {
+        None => Output { value: Some(whole), error: None },
+        Some([GenericArgument::Type(value), GenericArgument::Type(error)]) => {
+            Output { value: Some(value.clone()), error: Some(error.clone()) }
+        }
+        Some(_) => {
+            complaints.add(Error::new_spanned(
+                &whole,
+                "name both types, Result<T, E>: the client's methods return `Result<T, rpc::Failure<E>>`",
+            ));
+            Output::default()
+        }
+    }
+}
+
+/// The arguments of a type whose name is `Result`.
+fn result_arguments(of: &Type) -> Option<Vec<GenericArgument>> {
+    let Type::Path(path) = of else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter().cloned().collect()),
+        _ => Some(Vec::new()),
+    }
 }
 
 fn check_qualifiers(function: &TraitItemFn, complaints: &mut Complaints) {
@@ -100,7 +182,7 @@ fn check_qualifiers(function: &TraitItemFn, complaints: &mut Complaints) {
         if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
             complaints.add(Error::new_spanned(
                 attribute,
-                "`cfg` on a service's method would make the two ends number the methods differently",
+                "`cfg` on a service's method would give the two ends different interfaces",
             ));
         }
     }
@@ -205,26 +287,6 @@ impl<'ast> Visit<'ast> for Owned<'_> {
     }
 }
 
-#[derive(Default)]
-struct Complaints {
-    all: Option<Error>,
-    count: usize,
-}
-
-impl Complaints {
-    fn add(&mut self, complaint: Error) {
-        self.count += 1;
-        match &mut self.all {
-            Some(all) => all.combine(complaint),
-            None => self.all = Some(complaint),
-        }
-    }
-
-    fn into_result<T>(self, value: T) -> Result<T> {
-        self.all.map_or(Ok(value), Err)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,7 +322,9 @@ mod tests {
         assert_eq!(names, ["echo", "add", "reset"]);
         assert_eq!(methods[0].attributes.len(), 1);
         assert_eq!(methods[1].arguments.len(), 2);
-        assert!(methods[2].result.is_none());
+        assert!(methods[1].output.error.is_some());
+        assert!(methods[2].output.value.is_none());
+        assert_eq!(methods[1].signature(), "fn add(u64, u64) -> Result<u64, String>");
     }
 
     #[test]
@@ -278,7 +342,7 @@ mod tests {
         refuses(&parse_quote! { trait S { extern "C" fn f(&self); } }, "foreign ABI");
         refuses(&parse_quote! { trait S { fn f<T>(&self, value: T); } }, "generic");
         refuses(&parse_quote! { trait S { fn f(&self) {} } }, "no body");
-        refuses(&parse_quote! { trait S { #[cfg(unix)] fn f(&self); } }, "number the methods");
+        refuses(&parse_quote! { trait S { #[cfg(unix)] fn f(&self); } }, "different interfaces");
         refuses(&parse_quote! { trait S { fn new(&self); } }, "taken by the client stub");
     }
 
@@ -313,6 +377,57 @@ mod tests {
         refuses(&parse_quote! { trait S { type A; } }, "methods only");
         refuses(&parse_quote! { trait S { const A: u8; } }, "methods only");
         refuses(&parse_quote! { trait S {} }, "at least one method");
+    }
+
+    #[test]
+    fn flags_that_contradict_themselves_are_refused() {
+        refuses(&parse_quote! { trait S { #[rpc(oneway)] fn f(&self) -> u8; } }, "no reply");
+        refuses(&parse_quote! { trait S { #[rpc(oneway, idempotent)] fn f(&self); } }, "nobody repeats");
+        refuses(&parse_quote! { trait S { #[rpc(inline, inline)] fn f(&self); } }, "twice");
+        refuses(&parse_quote! { trait S { #[rpc(eager)] fn f(&self); } }, "may be `idempotent`");
+        refuses(&parse_quote! { trait S { #[rpc(number = 65536)] fn f(&self); } }, "too large");
+    }
+
+    #[test]
+    fn a_result_whose_error_is_not_named_is_refused() {
+        refuses(&parse_quote! { trait S { fn f(&self) -> io::Result<u8>; } }, "name both types");
+        refuses(&parse_quote! { trait S { fn f(&self) -> Result; } }, "name both types");
+    }
+
+    #[test]
+    fn methods_of_one_number_are_refused_and_a_number_of_its_own_helps() {
+        // The first two names of this form whose hashes are the same when folded.
+        let (first, second) = colliding_names();
+        refuses(&parse_quote! { trait S { fn #first(&self); fn #second(&self); } }, "also that of");
+        assert!(
+            complaints(&parse_quote! { trait S { fn #first(&self); #[rpc(number = 1)] fn #second(&self); } })
+                .is_empty()
+        );
+        refuses(
+            &parse_quote! { trait S { #[rpc(number = 1)] fn f(&self); #[rpc(number = 1)] fn g(&self); } },
+            "also that of",
+        );
+    }
+
+    fn colliding_names() -> (Ident, Ident) {
+        let mut seen = BTreeMap::new();
+        for name in (0..70_000).map(|n| quote::format_ident!("f{n}")) {
+            if let Some(first) = seen.insert(canonical::method_number(&name.to_string()), name.clone()) {
+                return (first, name);
+            }
+        }
+        unreachable!("more names than numbers")
+    }
+
+    #[test]
+    fn numbers_do_not_depend_on_the_order_of_methods() {
+        let numbers = |item: &ItemTrait| {
+            let methods = methods(item).map_err(|error| error.to_string()).expect("legal");
+            methods.into_iter().map(|method| (method.name.to_string(), method.number)).collect::<BTreeMap<_, _>>()
+        };
+        let before = numbers(&parse_quote! { trait S { fn f(&self); fn g(&self); } });
+        let after = numbers(&parse_quote! { trait S { fn g(&self); fn h(&self); fn f(&self); } });
+        assert!(before.iter().all(|(name, number)| after[name] == *number));
     }
 
     #[test]

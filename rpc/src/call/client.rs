@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec;
+use crate::codec::{self, ByteOrder};
 use crate::driver::{Driver, DriverConfig};
+use crate::names;
 use crate::transport::Counters;
 
 use super::caller::Caller;
@@ -19,6 +20,7 @@ use super::endpoint::{Core, Endpoint, Waiting, Wake};
 use super::error::{CallError, CallErrorKind, Ran, StartError};
 use super::in_flight::{Outcome, Target};
 use super::message::{CallId, How, MethodId, ServiceId};
+use super::named::{Named, NamedCall};
 use super::pending::{PendingCall, Scratch};
 use super::service::CallKind;
 
@@ -34,6 +36,8 @@ pub struct ClientConfig {
     /// When a session ends: how long its calls wait for the server to be met again, before they fail. The server notices that they
     /// have been sent before.
     pub reconnect: Duration,
+    /// How numbers are written. For a lesson: a server that writes them in another way is not understood.
+    pub byte_order: ByteOrder,
     /// How to wait for replies.
     pub waiting: Waiting,
     /// The socket, the transport, and the faults to inject.
@@ -48,6 +52,7 @@ impl ClientConfig {
             in_flight_max: 4_096,
             in_flight_bytes_max: 256 << 20,
             reconnect: Duration::from_secs(1),
+            byte_order: ByteOrder::Network,
             waiting: Waiting::default(),
             driver: DriverConfig::plain(),
         }
@@ -62,8 +67,16 @@ impl ClientConfig {
 /// of the call that the handler serves ([`Context`]).
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    route: Route,
     timeout: Duration,
+    order: ByteOrder,
+}
+
+/// Where calls go.
+#[derive(Clone)]
+enum Route {
+    To(Arc<Shared>),
+    ByName(Arc<Named>),
 }
 
 /// What a client has done; plain totals.
@@ -95,15 +108,25 @@ impl Client {
     /// # Errors
     /// [`StartError`] if there is no socket or no thread to be had.
     pub fn connect(server: SocketAddr, config: ClientConfig) -> Result<Client, StartError> {
-        let driver = Driver::bind(own_address(server), config.driver.clone())?;
-        let caller = Caller::new(server, &config);
-        let (endpoint, thread) = Endpoint::start(driver, caller, config.waiting, "rpc-client")?;
-        Ok(Client { shared: Arc::new(Shared { endpoint, thread: Some(thread) }), timeout: config.timeout })
+        let (timeout, order) = (config.timeout, config.byte_order);
+        Ok(Client { route: Route::To(Arc::new(Shared::connect(server, config)?)), timeout, order })
+    }
+
+    /// A client of whichever server has this name at the [name server](crate::names). Asks for it at the first call, and again
+    /// when the server is lost; a call that certainly did not run, and one that may have run but is idempotent, then
+    /// goes to another server within the same time limit.
+    ///
+    /// # Errors
+    /// [`StartError`] if there is no socket or no thread to be had, or if the name cannot be one.
+    pub fn by_name(binder: SocketAddr, name: &str, config: ClientConfig) -> Result<Client, StartError> {
+        names::check_name(name)?;
+        let (timeout, order) = (config.timeout, config.byte_order);
+        Ok(Client { route: Route::ByName(Arc::new(Named::new(binder, name, config)?)), timeout, order })
     }
 
     /// The same client with another limit for the calls made through it.
     pub fn with_timeout(&self, timeout: Duration) -> Client {
-        Client { shared: Arc::clone(&self.shared), timeout }
+        Client { timeout, ..self.clone() }
     }
 
     /// Calls and blocks until the reply is here. `arguments` is the tuple of the method's arguments.
@@ -118,7 +141,11 @@ impl Client {
         arguments: &A,
     ) -> Result<R, CallError> {
         let request = self.request(service, method, kind.into(), arguments)?;
-        super::pending::finish(self.shared.call(request))
+        let outcome = match &self.route {
+            Route::To(shared) => shared.call(request),
+            Route::ByName(named) => NamedCall::new(Arc::clone(named), request).wait(),
+        };
+        super::pending::finish(outcome, self.order)
     }
 
     /// Sends a call now; the reply is to be awaited, or waited for, later.
@@ -130,20 +157,29 @@ impl Client {
         arguments: &A,
     ) -> PendingCall<R> {
         let request = self.request(service, method, kind.into(), arguments);
-        match request.and_then(|request| self.shared.start(request)) {
-            Ok(call) => PendingCall::sent(Arc::clone(&self.shared), call),
-            Err(error) => PendingCall::failed(error),
+        match (request, &self.route) {
+            (Err(error), _) => PendingCall::failed(error),
+            (Ok(request), Route::ByName(named)) => {
+                PendingCall::named(NamedCall::begin(Arc::clone(named), request), self.order)
+            }
+            (Ok(request), Route::To(shared)) => match shared.start(request) {
+                Ok(call) => PendingCall::sent(Arc::clone(shared), call, self.order),
+                Err(error) => PendingCall::failed(error),
+            },
         }
     }
 
     /// Makes a call that has no reply, and does not wait: it is sent when there is a session and room for it, and runs at most once.
-    /// That it has run, nobody will say.
+    /// That it has run, nobody will say. Only the first call to a name waits, for the name server.
     ///
     /// # Errors
     /// The call will not be sent, and will not run.
     pub fn send<A: Serialize>(&self, service: ServiceId, method: MethodId, arguments: &A) -> Result<(), CallError> {
         let request = self.request(service, method, How::Oneway, arguments)?;
-        self.shared.start(request).map(drop)
+        match &self.route {
+            Route::To(shared) => shared.start(request).map(drop),
+            Route::ByName(named) => NamedCall::new(Arc::clone(named), request).wait().map(drop),
+        }
     }
 
     fn request<A: Serialize>(
@@ -160,15 +196,22 @@ impl Client {
             return Err(CallError::new(CallErrorKind::Timeout(timeout), Ran::No));
         }
         let mut buffer = Scratch::get();
-        match codec::encode(arguments, &mut buffer) {
+        match codec::encode_in(self.order, arguments, &mut buffer) {
             Ok(()) => Ok(Request { target: Target { service, method, how }, timeout, arguments: buffer }),
             Err(error) => Err(CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No)),
         }
     }
 
-    /// What was done so far, by all clones together.
+    /// What was done so far, by all clones together; by a client of a name, with the server that it calls at present.
     pub fn counters(&self) -> ClientCounters {
-        let core = self.shared.endpoint.lock();
+        let shared = match &self.route {
+            Route::To(shared) => Arc::clone(shared),
+            Route::ByName(named) => match named.current() {
+                Some(shared) => shared,
+                None => return ClientCounters::default(),
+            },
+        };
+        let core = shared.endpoint.lock();
         ClientCounters { transport: core.driver.counters(), ..core.role.counters() }
     }
 }
@@ -183,11 +226,11 @@ impl From<CallKind> for How {
 }
 
 /// A call that is ready to be made.
-struct Request {
-    target: Target,
-    timeout: Duration,
+pub(crate) struct Request {
+    pub(crate) target: Target,
+    pub(crate) timeout: Duration,
     /// Encoded.
-    arguments: Vec<u8>,
+    pub(crate) arguments: Vec<u8>,
 }
 
 impl std::fmt::Debug for Client {
@@ -218,6 +261,14 @@ pub(crate) struct Shared {
 const EAGER_CALLS: usize = 2;
 
 impl Shared {
+    /// To the server at this address.
+    pub(crate) fn connect(server: SocketAddr, config: ClientConfig) -> Result<Self, StartError> {
+        let driver = Driver::bind(own_address(server), config.driver.clone())?;
+        let caller = Caller::new(server, &config);
+        let (endpoint, thread) = Endpoint::start(driver, caller, config.waiting, "rpc-client")?;
+        Ok(Shared { endpoint, thread: Some(thread) })
+    }
+
     /// Calls and waits.
     fn call(&self, request: Request) -> Outcome {
         let mut core = self.endpoint.lock();
@@ -233,7 +284,7 @@ impl Shared {
     }
 
     /// Begins a call.
-    fn start(&self, request: Request) -> Result<CallId, CallError> {
+    pub(crate) fn start(&self, request: Request) -> Result<CallId, CallError> {
         let mut core = self.endpoint.lock();
         let inner = &mut *core;
         let begun = inner.role.begin(&mut inner.driver, request.target, request.timeout, request.arguments);

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::codec;
 use crate::driver::DriverError;
+use crate::names::NameError;
 use crate::transport::{LostReason, SendError};
 
+use super::interface::SchemaMismatch;
 use super::message::Status;
 
 /// Whether the server's method has run, as far as this side can know.
@@ -75,6 +79,9 @@ pub enum CallErrorKind {
     /// The server could not decode the arguments: the two ends hold different traits.
     #[error("the server could not read the arguments: {0}")]
     BadArguments(String),
+    /// The two ends hold different interfaces of the service.
+    #[error("{0}: build both programs from one trait")]
+    OtherSchema(Box<SchemaMismatch>),
     /// The arguments could not be encoded here.
     #[error("the arguments {0}")]
     Unencodable(String),
@@ -104,6 +111,20 @@ pub enum CallErrorKind {
         /// How many.
         queued: usize,
     },
+    /// No server has the name that was called.
+    #[error("no server is registered as `{name}`")]
+    NoServer {
+        /// The name.
+        name: String,
+    },
+    /// The name server does not answer, or not what was asked.
+    #[error("the name server at {addr} gives no servers: {why}")]
+    Binder {
+        /// Where it should be.
+        addr: SocketAddr,
+        /// What happened, or what it said.
+        why: String,
+    },
     /// The client's endpoint has failed and serves no more calls; make a new client.
     #[error("the client has failed: {0}")]
     Closed(String),
@@ -131,6 +152,10 @@ impl CallError {
                 (CallErrorKind::BadResult("it was lost on the way and is not kept".to_owned()), Ran::Yes)
             }
             Status::Forgotten => (CallErrorKind::Forgotten, Ran::Maybe),
+            Status::OtherSchema => match codec::decode(body) {
+                Ok(mismatch) => (CallErrorKind::OtherSchema(Box::new(mismatch)), Ran::No),
+                Err(error) => (CallErrorKind::BadResult(error.to_string()), Ran::No),
+            },
         };
         Some(CallError { kind, ran })
     }
@@ -172,6 +197,12 @@ pub enum StartError {
     /// The server has no address: call `bind`.
     #[error("the server has no address: bind it first")]
     NotBound,
+    /// The name to register or to call.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A name is registered for a service: serve one first.
+    #[error("nothing to register as `{0}`: call `serve` before `register`")]
+    NothingToRegister(String),
     /// Two services would have the same number on the wire: rename one.
     #[error("services {0} and {1} have the same number: rename one of them")]
     SameService(&'static str, &'static str),

@@ -5,17 +5,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::codec::{self, ByteOrder};
+
 use super::context::Context;
 use super::error::put_text;
+use super::interface::SchemaMismatch;
 use super::message::Status;
 use super::queue::Job;
+use super::request::Request;
 use super::service::{Refusal, Service};
 
 /// A reply buffer larger than this is not kept for the next call.
 const REPLY_KEPT_BYTES_MAX: usize = 1 << 20;
 
-/// What a server serves, in the order in which it was given.
-pub(crate) type Services = Arc<[Box<dyn Service>]>;
+/// What a server serves, and how its callers write numbers.
+pub(crate) struct Services {
+    /// In the order in which they were given.
+    pub(crate) list: Vec<Arc<dyn Service>>,
+    pub(crate) order: ByteOrder,
+}
 
 /// A request that runs, or has run.
 #[derive(Debug)]
@@ -43,18 +51,30 @@ impl Served {
 }
 
 fn execute(services: &Services, job: &Job, reply: &mut Vec<u8>) -> Status {
-    let Some(service) = services.get(job.service) else { return Status::UnknownService };
+    let Some(service) = services.list.get(job.service) else { return Status::UnknownService };
     // What a panic leaves half done inside the service is the service's: its locks are poisoned, as everywhere.
-    let run = AssertUnwindSafe(|| service.dispatch(job.call.method, &job.arguments, reply));
+    let run = AssertUnwindSafe(|| {
+        service.interface().find(job.call.method)?;
+        service.dispatch(&mut Request::encoded(job.call.method, &job.arguments, services.order, reply))
+    });
     let (status, text) = match catch_unwind(run) {
         Ok(Ok(())) => return Status::Done,
         Ok(Err(Refusal::UnknownMethod)) => (Status::UnknownMethod, String::new()),
-        Ok(Err(Refusal::BadArguments(error))) => (Status::BadArguments, error.to_string()),
-        Ok(Err(Refusal::BadResult(error))) => (Status::BadResult, error.to_string()),
+        Ok(Err(Refusal::OtherSchema(mismatch))) => return put_mismatch(reply, &mismatch),
+        Ok(Err(Refusal::BadArguments(text))) => (Status::BadArguments, text),
+        Ok(Err(Refusal::BadResult(text))) => (Status::BadResult, text),
         Err(panic) => (Status::Panicked, panic_text(panic)),
     };
     put_text(reply, &text);
     status
+}
+
+fn put_mismatch(reply: &mut Vec<u8>, mismatch: &SchemaMismatch) -> Status {
+    reply.clear();
+    match codec::encode(mismatch, reply) {
+        Ok(()) => Status::OtherSchema,
+        Err(_) => Status::UnknownMethod,
+    }
 }
 
 fn panic_text(panic: Box<dyn Any + Send>) -> String {

@@ -292,7 +292,8 @@ mod tests {
 
     const HERE: Peer = Peer { index: 1, generation: 1 };
     const SECOND: Duration = Duration::from_secs(1);
-    const TARGET: Target = Target { service: ServiceId(1), method: MethodId(1), how: How::AtMostOnce };
+    const METHOD: MethodId = MethodId { number: 1, version: 1, schema: 0 };
+    const TARGET: Target = Target { service: ServiceId(1), method: METHOD, how: How::AtMostOnce };
 
     fn table(limit: usize) -> InFlight {
         InFlight::new(limit, 100)

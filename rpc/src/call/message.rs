@@ -2,7 +2,7 @@
 //!
 //! | message | bytes |
 //! | --- | --- |
-//! | request | kind 1 `u8`, call `u64`, how `u8`, session `u32`, age `u8`, time left `u32`, service `u32`, method `u16`, encoded arguments |
+//! | request | kind 1 `u8`, call `u64`, how `u8`, session `u32`, age `u8`, time left `u32`, service `u32`, method: number `u16`, version `u16`, schema `u32`; encoded arguments |
 //! | reply | kind 2 `u8`, call `u64`, status `u8`, encoded result (status 0) or a text (others) |
 //! | cancel | kind 3 `u8`, call `u64` |
 //! | working | kind 4 `u8`, call `u64` |
@@ -12,6 +12,8 @@
 //! The kind byte tells messages apart, so that further ones need no other version of these.
 
 use std::time::Duration;
+
+use super::interface::Schema;
 
 /// Names one call of one client for as long as the client lives: the reply repeats it. A call has a *slot* of the client's to
 /// itself until it is over, and a sequence number there that is larger than those of the slot's earlier calls (RFC 8881's
@@ -58,16 +60,30 @@ impl ServiceId {
     }
 }
 
-/// A method's number in its service: its place in the trait.
+/// How a request names a method, and what the caller believes it to be.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct MethodId(pub u16);
+pub struct MethodId {
+    /// Its number in its service: the hash of its name, or what the trait gives it.
+    pub number: u16,
+    /// The service's version.
+    pub version: u16,
+    /// Hash of the service's name and version, and of the method's name and types.
+    pub schema: u32,
+}
+
+impl MethodId {
+    /// What both ends must agree on.
+    pub fn schema(self) -> Schema {
+        Schema { version: self.version, hash: self.schema }
+    }
+}
 
 const REQUEST: u8 = 1;
 const REPLY: u8 = 2;
 const CANCEL: u8 = 3;
 const WORKING: u8 = 4;
 /// Bytes before the arguments of a request.
-pub const REQUEST_HEADER_BYTES: usize = 25;
+pub const REQUEST_HEADER_BYTES: usize = 31;
 /// Bytes before the body of a reply.
 pub const REPLY_HEADER_BYTES: usize = 10;
 /// Bytes of the other messages.
@@ -136,10 +152,12 @@ pub enum Status {
     NotKept,
     /// The call is an old one, and what is known of this client does not reach back to it.
     Forgotten,
+    /// The caller holds another interface of the service; the body is the encoded [`SchemaMismatch`](super::SchemaMismatch).
+    OtherSchema,
 }
 
 impl Status {
-    const ALL: [Status; 11] = [
+    const ALL: [Status; 12] = [
         Status::Done,
         Status::UnknownService,
         Status::UnknownMethod,
@@ -151,6 +169,7 @@ impl Status {
         Status::Expired,
         Status::NotKept,
         Status::Forgotten,
+        Status::OtherSchema,
     ];
 
     fn from_wire(byte: u8) -> Option<Self> {
@@ -169,7 +188,9 @@ pub fn request_header(call: &Call) -> [u8; REQUEST_HEADER_BYTES] {
     header[14] = call.age;
     header[15..19].copy_from_slice(&time_left.to_be_bytes());
     header[19..23].copy_from_slice(&call.service.0.to_be_bytes());
-    header[23..25].copy_from_slice(&call.method.0.to_be_bytes());
+    header[23..25].copy_from_slice(&call.method.number.to_be_bytes());
+    header[25..27].copy_from_slice(&call.method.version.to_be_bytes());
+    header[27..31].copy_from_slice(&call.method.schema.to_be_bytes());
     header
 }
 
@@ -249,7 +270,9 @@ fn parse_request(id: CallId, rest: &[u8]) -> Option<Message<'_>> {
     let (age, rest) = rest.split_first()?;
     let (time_left, rest) = rest.split_first_chunk::<4>()?;
     let (service, rest) = rest.split_first_chunk::<4>()?;
-    let (method, arguments) = rest.split_first_chunk::<2>()?;
+    let (number, rest) = rest.split_first_chunk::<2>()?;
+    let (version, rest) = rest.split_first_chunk::<2>()?;
+    let (schema, arguments) = rest.split_first_chunk::<4>()?;
     let time_left = u32::from_be_bytes(*time_left);
     let call = Call {
         id,
@@ -258,7 +281,11 @@ fn parse_request(id: CallId, rest: &[u8]) -> Option<Message<'_>> {
         age: *age,
         time_left: (time_left < u32::MAX).then(|| Duration::from_micros(u64::from(time_left))),
         service: ServiceId(u32::from_be_bytes(*service)),
-        method: MethodId(u16::from_be_bytes(*method)),
+        method: MethodId {
+            number: u16::from_be_bytes(*number),
+            version: u16::from_be_bytes(*version),
+            schema: u32::from_be_bytes(*schema),
+        },
     };
     Some(Message::Request { call, arguments })
 }
@@ -282,7 +309,7 @@ mod tests {
         age: 5,
         time_left: Some(Duration::from_micros(600)),
         service: ServiceId(7),
-        method: MethodId(8),
+        method: MethodId { number: 8, version: 2, schema: 0xdead_beef },
     };
 
     #[test]
@@ -314,6 +341,25 @@ mod tests {
         let header = request_header(&Call { time_left: Some(Duration::from_secs(1 << 20)), ..CALL });
         let Some(Message::Request { call, .. }) = Message::parse(&header) else { panic!("no request") };
         assert_eq!(call.time_left, None);
+    }
+
+    #[test]
+    fn headers_are_the_same_bytes_on_every_machine() {
+        let id = CallId(0x0102_0304_0506_0708);
+        let call = Call { id, session: 0x090a_0b0c, age: 13, service: ServiceId(0x0e0f_1011), ..CALL };
+        let golden: [&[u8]; 7] = [
+            b"\x01\x01\x02\x03\x04\x05\x06\x07\x08",
+            b"\x00\x09\x0a\x0b\x0c\x0d",
+            b"\x00\x00\x02\x58",
+            b"\x0e\x0f\x10\x11",
+            b"\x00\x08",
+            b"\x00\x02",
+            b"\xde\xad\xbe\xef",
+        ];
+        assert_eq!(request_header(&call).to_vec(), golden.concat());
+        assert_eq!(&reply_header(id, Status::OtherSchema), b"\x02\x01\x02\x03\x04\x05\x06\x07\x08\x0b");
+        assert_eq!(&cancel(id), b"\x03\x01\x02\x03\x04\x05\x06\x07\x08");
+        assert_eq!(&working(id), b"\x04\x01\x02\x03\x04\x05\x06\x07\x08");
     }
 
     #[test]

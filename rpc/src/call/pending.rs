@@ -9,12 +9,13 @@ use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
 
-use crate::codec;
+use crate::codec::{self, ByteOrder};
 
 use super::client::Shared;
 use super::error::{CallError, CallErrorKind, Ran};
 use super::in_flight::Outcome;
 use super::message::CallId;
+use super::named::{Look, NamedCall};
 
 /// A call that is on its way: await it, or block with [`PendingCall::wait`]. Dropping it gives the call up: the server is told, and
 /// does not begin it any more; a handler that runs can [ask](super::Context::is_cancelled).
@@ -23,22 +24,33 @@ use super::message::CallId;
 #[must_use = "the call has been sent; wait for it, or drop it knowingly"]
 pub struct PendingCall<R> {
     state: State,
+    order: ByteOrder,
     result: PhantomData<fn() -> R>,
 }
 
 enum State {
     Sent { client: Arc<Shared>, call: CallId },
-    Failed(CallError),
+    ByName(Box<NamedCall>),
+    Known(Outcome),
     Over,
 }
 
 impl<R: DeserializeOwned> PendingCall<R> {
-    pub(crate) fn sent(client: Arc<Shared>, call: CallId) -> Self {
-        PendingCall { state: State::Sent { client, call }, result: PhantomData }
+    pub(crate) fn sent(client: Arc<Shared>, call: CallId, order: ByteOrder) -> Self {
+        PendingCall { state: State::Sent { client, call }, order, result: PhantomData }
     }
 
     pub(crate) fn failed(error: CallError) -> Self {
-        PendingCall { state: State::Failed(error), result: PhantomData }
+        PendingCall { state: State::Known(Err(error)), order: ByteOrder::Network, result: PhantomData }
+    }
+
+    /// A call to a name that has begun, or is over already.
+    pub(crate) fn named(begun: Result<NamedCall, Outcome>, order: ByteOrder) -> Self {
+        let state = match begun {
+            Ok(call) => State::ByName(Box::new(call)),
+            Err(outcome) => State::Known(outcome),
+        };
+        PendingCall { state, order, result: PhantomData }
     }
 
     /// Blocks until the call is over.
@@ -46,26 +58,39 @@ impl<R: DeserializeOwned> PendingCall<R> {
     /// # Errors
     /// What happened instead of a reply, and whether the method may have run.
     pub fn wait(mut self) -> Result<R, CallError> {
-        let outcome = match &self.state {
-            State::Sent { client, call } => client.wait(*call),
-            State::Failed(error) => Err(error.clone()),
-            State::Over => {
-                Err(CallError::new(CallErrorKind::Closed("waited for after its end".to_owned()), Ran::Maybe))
-            }
-        };
-        self.state = State::Over;
-        finish(outcome)
+        let looked = self.look(&mut |client, call| Some(client.wait(call)));
+        finish(looked.unwrap_or_else(|| Err(over())), self.order)
     }
 }
 
+impl<R> PendingCall<R> {
+    /// The outcome if `look` finds it; then the call is over.
+    fn look(&mut self, look: Look<'_>) -> Option<Outcome> {
+        let found = match &mut self.state {
+            State::Sent { client, call } => look(client, *call)?,
+            State::ByName(call) => match call.advance(look) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => return None,
+            },
+            State::Known(outcome) => std::mem::replace(outcome, Err(over())),
+            State::Over => Err(over()),
+        };
+        self.state = State::Over;
+        Some(found)
+    }
+}
+
+fn over() -> CallError {
+    CallError::new(CallErrorKind::Closed("the call was over".to_owned()), Ran::Maybe)
+}
+
 /// Turns a reply into what the caller asked for.
-pub(crate) fn finish<R: DeserializeOwned>(outcome: Outcome) -> Result<R, CallError> {
+pub(crate) fn finish<R: DeserializeOwned>(outcome: Outcome, order: ByteOrder) -> Result<R, CallError> {
     let (status, body) = outcome?;
     let result = match CallError::from_reply(status, &body) {
         Some(error) => Err(error),
-        None => {
-            codec::decode(&body).map_err(|error| CallError::new(CallErrorKind::BadResult(error.to_string()), Ran::Yes))
-        }
+        None => codec::decode_in(order, &body)
+            .map_err(|error| CallError::new(CallErrorKind::BadResult(error.to_string()), Ran::Yes)),
     };
     Scratch::put(body);
     result
@@ -75,16 +100,10 @@ impl<R: DeserializeOwned> Future for PendingCall<R> {
     type Output = Result<R, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = match &self.state {
-            State::Sent { client, call } => match client.poll(*call, context.waker().clone()) {
-                Some(outcome) => outcome,
-                None => return Poll::Pending,
-            },
-            State::Failed(error) => Err(error.clone()),
-            State::Over => Err(CallError::new(CallErrorKind::Closed("polled after its end".to_owned()), Ran::Maybe)),
-        };
-        self.state = State::Over;
-        Poll::Ready(finish(outcome))
+        match self.look(&mut |client, call| client.poll(call, context.waker().clone())) {
+            Some(outcome) => Poll::Ready(finish(outcome, self.order)),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -100,7 +119,8 @@ impl<R> std::fmt::Debug for PendingCall<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = match &self.state {
             State::Sent { .. } => "sent",
-            State::Failed(_) => "failed",
+            State::ByName(_) => "sent to a name",
+            State::Known(_) => "known",
             State::Over => "over",
         };
         f.debug_tuple("PendingCall").field(&state).finish()

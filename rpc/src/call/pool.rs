@@ -19,7 +19,7 @@ impl Pool {
     /// Starts `size` workers. If one cannot be started, those that were are in the pool that `started` holds.
     pub(crate) fn start(
         endpoint: &Arc<Endpoint<Serving>>,
-        services: &Services,
+        services: &Arc<Services>,
         size: usize,
         started: &mut Pool,
     ) -> Result<(), StartError> {

@@ -62,7 +62,7 @@ pub(crate) struct Queue {
     /// How long the jobs are expected to run, one after the other.
     expected: Duration,
     /// How long methods take, smoothed.
-    estimates: BTreeMap<(usize, MethodId), Duration>,
+    estimates: BTreeMap<(usize, u16), Duration>,
     spare: Vec<Vec<u8>>,
 }
 
@@ -93,15 +93,15 @@ impl Queue {
 
     /// How long a method is expected to run.
     pub(crate) fn estimate(&self, service: usize, method: MethodId) -> Duration {
-        self.estimates.get(&(service, method)).copied().unwrap_or_default()
+        self.estimates.get(&(service, method.number)).copied().unwrap_or_default()
     }
 
     /// A method has run for so long: an exponentially weighted mean, as RFC 6298's of round trips.
     pub(crate) fn learn(&mut self, service: usize, method: MethodId, took: Duration) {
-        if let Some(estimate) = self.estimates.get_mut(&(service, method)) {
+        if let Some(estimate) = self.estimates.get_mut(&(service, method.number)) {
             *estimate = (*estimate * 7 + took) / 8;
         } else if self.estimates.len() < METHODS_MAX {
-            self.estimates.insert((service, method), took);
+            self.estimates.insert((service, method.number), took);
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
-    const METHOD: MethodId = MethodId(0);
+    const METHOD: MethodId = MethodId { number: 0, version: 1, schema: 0 };
 
     fn job(queue: &Queue, bytes: usize) -> Job {
         let call = Call {

@@ -3,12 +3,18 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use crate::codec::ByteOrder;
 use crate::driver::{Driver, DriverConfig, DriverError};
+use crate::names::{self, Keeper, Offer, Registration};
+use crate::reflection::{Mirror, ReflectionServer};
 use crate::transport::Counters;
 
+use super::client::ClientConfig;
 use super::endpoint::{Endpoint, Waiting};
 use super::error::StartError;
+use super::handler::Services;
 use super::pool::Pool;
 use super::queue::QueueLimits;
 use super::service::Service;
@@ -59,6 +65,9 @@ impl Server {
                 outbox_bytes: 256 << 20,
             },
             services: Vec::new(),
+            order: ByteOrder::Network,
+            offers: Vec::new(),
+            lease: names::LEASE,
         }
     }
 }
@@ -69,7 +78,10 @@ pub struct ServerBuilder {
     config: DriverConfig,
     waiting: Waiting,
     limits: Limits,
-    services: Vec<Box<dyn Service>>,
+    services: Vec<Arc<dyn Service>>,
+    order: ByteOrder,
+    offers: Vec<Result<Offer, StartError>>,
+    lease: Duration,
 }
 
 impl ServerBuilder {
@@ -114,31 +126,63 @@ impl ServerBuilder {
         self
     }
 
-    /// One more service.
+    /// One more service, beside [`Reflection`](crate::reflection::Reflection), which every server has.
     pub fn serve(mut self, service: impl Service) -> Self {
-        self.services.push(Box::new(service));
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// How numbers are written. For a lesson: callers that write them in another way are not understood.
+    pub fn byte_order(mut self, order: ByteOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Registers the service that was given last at a [name server](crate::names), from the start of the server to its end, in
+    /// the background: the name server may come later, or go and come back. [`ServerHandle::registrations`] tells how it stands.
+    pub fn register(mut self, binder: SocketAddr, name: &str) -> Self {
+        let offer = match (names::check_name(name), self.services.last()) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), None) => Err(StartError::NothingToRegister(name.to_owned())),
+            (Ok(()), Some(service)) => Ok(Offer { binder, name: name.to_owned(), service: service.interface() }),
+        };
+        self.offers.push(offer);
+        self
+    }
+
+    /// For how long names stay registered when the server is not there to renew them.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
         self
     }
 
     /// Starts the endpoint's thread and the workers.
     ///
     /// # Errors
-    /// [`StartError`]: no address, two services of one number, or the system gave no socket or thread.
-    pub fn start(self) -> Result<ServerHandle, StartError> {
+    /// [`StartError`]: no address, two services of one number, a name that cannot be one, or the system gave no socket or thread.
+    pub fn start(mut self) -> Result<ServerHandle, StartError> {
+        let mirror = Mirror(self.services.clone().into());
+        self.services.push(Arc::new(ReflectionServer::new(mirror)));
         for (place, service) in self.services.iter().enumerate() {
             if let Some(same) = self.services.iter().take(place).find(|other| other.id() == service.id()) {
                 return Err(StartError::SameService(same.name(), service.name()));
             }
         }
+        let offers = self.offers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let socket = self.socket.ok_or(StartError::NotBound)?;
+        let to_binders = ClientConfig { driver: self.config.clone(), ..ClientConfig::plain() };
         let driver = Driver::from_socket(socket, self.config)?;
         let local_addr = driver.local_addr();
-        let services = self.services.into();
+        let services = Arc::new(Services { list: self.services, order: self.order });
         let serving = Serving::new(Arc::clone(&services), self.limits);
         let (endpoint, thread) = Endpoint::start(driver, serving, self.waiting, "rpc-server")?;
         // From here on a failure drops the handle, which stops what has been started.
-        let mut handle = ServerHandle { endpoint, local_addr, pool: Pool::empty(), thread: Some(thread) };
+        let mut handle =
+            ServerHandle { endpoint, local_addr, pool: Pool::empty(), thread: Some(thread), keepers: Vec::new() };
         Pool::start(&handle.endpoint, &services, self.limits.workers, &mut handle.pool)?;
+        for offer in offers {
+            handle.keepers.push(Keeper::start(offer, local_addr, self.lease, to_binders.clone())?);
+        }
         Ok(handle)
     }
 }
@@ -190,6 +234,7 @@ pub struct ServerHandle {
     local_addr: SocketAddr,
     pool: Pool,
     thread: Option<JoinHandle<()>>,
+    keepers: Vec<Keeper>,
 }
 
 impl ServerHandle {
@@ -204,12 +249,19 @@ impl ServerHandle {
         ServerCounters { transport: core.driver.counters(), ..core.role.counters() }
     }
 
-    /// Refuses what no handler has begun, waits for the handlers that run (however long they take) and for their
+    /// How the names stand under which it is registered.
+    pub fn registrations(&self) -> Vec<Registration> {
+        self.keepers.iter().map(Keeper::registration).collect()
+    }
+
+    /// Withdraws its names, refuses what no handler has begun, waits for the handlers that run (however long they take) and for their
     /// replies to arrive (for a second at most), closes the sessions, and leaves no thread and no socket.
     pub fn stop(self) {}
 
     fn end(&mut self) {
         let Some(thread) = self.thread.take() else { return };
+        // First of all, so that nobody is sent here any more.
+        self.keepers.clear();
         let mut core = self.endpoint.lock();
         let inner = &mut *core;
         inner.role.stop(&mut inner.driver);

@@ -45,7 +45,7 @@ enum Phase {
 
 /// A request that the endpoint's thread runs itself, without the mutex.
 pub(crate) struct Errand {
-    services: Services,
+    services: Arc<Services>,
     job: Job,
     context: Context,
     body: Vec<u8>,
@@ -61,7 +61,7 @@ struct Running {
 
 /// Takes requests in, hands them to whoever runs them, and sends the replies.
 pub(crate) struct Serving {
-    services: Services,
+    services: Arc<Services>,
     sessions: BTreeMap<Peer, BootEpoch>,
     slots: Slots,
     queue: Queue,
@@ -83,7 +83,7 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    pub(crate) fn new(services: Services, limits: Limits) -> Self {
+    pub(crate) fn new(services: Arc<Services>, limits: Limits) -> Self {
         Serving {
             services,
             sessions: BTreeMap::new(),
@@ -248,7 +248,7 @@ impl Serving {
         if self.phase != Phase::Serving {
             return Err(Status::Stopping);
         }
-        let position = self.services.iter().position(|service| service.id() == call.service);
+        let position = self.services.list.iter().position(|service| service.id() == call.service);
         let service = position.ok_or(Status::UnknownService)?;
         let inline = self.is_inline(service, &call);
         if call.time_left == Some(Duration::ZERO) {
@@ -281,8 +281,7 @@ impl Serving {
     }
 
     fn is_inline(&self, service: usize, call: &Call) -> bool {
-        let methods = self.services.get(service).map(|service| service.methods());
-        let method = methods.and_then(|methods| methods.get(usize::from(call.method.0)));
+        let method = self.services.list.get(service).and_then(|service| service.interface().find(call.method).ok());
         method.is_some_and(|method| method.inline)
     }
 

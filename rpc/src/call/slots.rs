@@ -356,7 +356,8 @@ mod tests {
     }
 
     fn call(slot: u16, sequence: u64, session: u32, age: u8) -> Call {
-        let (id, service, method) = (CallId::new(slot, sequence), ServiceId(0), MethodId(0));
+        let (id, service, method) =
+            (CallId::new(slot, sequence), ServiceId(0), MethodId { number: 0, version: 1, schema: 0 });
         Call { id, how: How::AtMostOnce, session, age, time_left: None, service, method }
     }
 

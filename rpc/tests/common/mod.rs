@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use rpc::driver::DriverConfig;
-use rpc::{Bytes, Client, ClientConfig, Context, Server, ServerBuilder, ServerHandle};
+use rpc::{Bytes, Client, ClientConfig, Context, MethodId, Server, ServerBuilder, ServerHandle};
 use serde::{Deserialize, Serialize};
 
 /// No healthy test takes nearly this long.
@@ -21,7 +21,7 @@ pub enum Shape {
     Named(BTreeMap<String, Vec<i16>>),
 }
 
-#[rpc::service]
+#[rpc::service(version = 3)]
 pub trait Lab {
     /// Gives the text back.
     fn echo(&self, text: String) -> String;
@@ -109,6 +109,11 @@ impl Lab for Bench {
     fn zeros(&self, count: u64) -> Bytes {
         Bytes(vec![0; count as usize])
     }
+}
+
+/// How requests name a method of the lab.
+pub fn method(name: &str) -> MethodId {
+    LabClient::INTERFACE.method(name).unwrap().id
 }
 
 pub fn loopback() -> SocketAddr {

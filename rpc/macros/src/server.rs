@@ -1,0 +1,92 @@
+//! The server stub: what runs a method for bytes that came.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::ItemTrait;
+use syn::spanned::Spanned;
+
+use crate::canonical::type_text;
+use crate::expand::{own, placed_at};
+use crate::interface::Method;
+
+/// `InterfaceServer`.
+pub fn stub(item: &ItemTrait, methods: &[Method]) -> TokenStream {
+    let (visibility, interface) = (&item.vis, &item.ident);
+    let (server, client) = (format_ident!("{interface}Server"), format_ident!("{interface}Client"));
+    let text = format!(" Server stub of [`{interface}`]: hand it to `rpc::Server`'s builder.");
+    let request = own("request");
+    let arms = methods.iter().map(|method| arm(item, method));
+    quote! {
+        #[doc = #text]
+        #[allow(dead_code, reason = "a program may be a client only")]
+        #visibility struct #server<T> {
+            service: ::std::sync::Arc<T>,
+        }
+
+        #[allow(dead_code, reason = "a program may be a client only")]
+        impl<T: #interface> #server<T> {
+            /// Serves this value.
+            pub fn new(service: T) -> Self {
+                Self::shared(::std::sync::Arc::new(service))
+            }
+
+            /// Serves a value that the program keeps hold of.
+            pub fn shared(service: ::std::sync::Arc<T>) -> Self {
+                Self { service }
+            }
+        }
+
+        #[allow(deprecated, reason = "that a method is served is no use of it")]
+        impl<T: #interface> ::rpc::Service for #server<T> {
+            fn interface(&self) -> &'static ::rpc::Interface {
+                #client::INTERFACE
+            }
+
+            fn dispatch(&self, #request: &mut ::rpc::Request<'_>) -> ::core::result::Result<(), ::rpc::Refusal> {
+                match #request.method().number {
+                    #(#arms)*
+                    _ => ::core::result::Result::Err(::rpc::Refusal::UnknownMethod),
+                }
+            }
+        }
+    }
+}
+
+fn arm(item: &ItemTrait, method: &Method) -> TokenStream {
+    let (interface, name) = (&item.ident, &method.name);
+    let (request, result) = (own("request"), own("result"));
+    let names: Vec<_> = method.arguments.iter().map(|(name, _)| name).collect();
+    let types = method.arguments.iter().map(|(_, of)| of);
+    let number = number(method.number);
+    let mut checked = BTreeSet::new();
+    let each_once = types
+        .clone()
+        .chain(&method.output.value)
+        .chain(&method.output.error)
+        .filter(|of| checked.insert(type_text(of)));
+    let checks = each_once.map(|of| {
+        let place = placed_at(of.span());
+        quote_spanned! { place => ::rpc::codec::travels::<#of>(); }
+    });
+    let place = placed_at(name.span());
+    let decode = quote_spanned! { place => #request.arguments()? };
+    let answer = match method.output.error {
+        None => quote_spanned! { place => #request.answer(&#result) },
+        Some(_) => quote_spanned! { place => #request.answer_result(&#result) },
+    };
+    quote! {
+        #number => {
+            #(#checks)*
+            let (#(#names,)*): (#(#types,)*) = #decode;
+            let #result = <T as #interface>::#name(&self.service, #(#names),*);
+            #answer
+        }
+    }
+}
+
+/// A number of 16 bits, in hexadecimal.
+pub fn number(number: u16) -> TokenStream {
+    format!("{number:#06x}").parse().unwrap_or_else(|_| quote!(#number))
+}

@@ -1,0 +1,99 @@
+//! A request on its way through a server stub: its arguments, and the place for its result.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::codec::{self, ByteOrder};
+
+use super::json;
+use super::message::MethodId;
+use super::service::Refusal;
+
+/// What a [`Service`](super::Service) is asked to do. The stub takes the arguments out, runs the method, and puts the answer in;
+/// whether they are bytes or JSON, it need not know.
+#[derive(Debug)]
+pub struct Request<'a> {
+    method: MethodId,
+    form: Form<'a>,
+    reply: &'a mut Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Form<'a> {
+    Encoded { arguments: &'a [u8], order: ByteOrder },
+    Json { arguments: Value, names: &'static [(&'static str, &'static str)], failed: bool },
+}
+
+impl<'a> Request<'a> {
+    /// A request as it came from the wire; the encoded result will be appended to `reply`.
+    pub fn encoded(method: MethodId, arguments: &'a [u8], order: ByteOrder, reply: &'a mut Vec<u8>) -> Self {
+        Request { method, form: Form::Encoded { arguments, order }, reply }
+    }
+
+    /// A request with arguments in JSON: an array of all, or an object by name. `names` are those of the method, with
+    /// their types. The result will be appended to `reply` as JSON.
+    pub(crate) fn json(
+        method: MethodId,
+        arguments: Value,
+        names: &'static [(&'static str, &'static str)],
+        reply: &'a mut Vec<u8>,
+    ) -> Self {
+        Request { method, form: Form::Json { arguments, names, failed: false }, reply }
+    }
+
+    /// Which method.
+    pub fn method(&self) -> MethodId {
+        self.method
+    }
+
+    /// The arguments, as the tuple of the method's. To be asked for once.
+    ///
+    /// # Errors
+    /// [`Refusal::BadArguments`] if they are no such tuple.
+    pub fn arguments<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
+        match &mut self.form {
+            Form::Encoded { arguments, order } => {
+                codec::decode_in(*order, arguments).map_err(|error| Refusal::BadArguments(error.to_string()))
+            }
+            Form::Json { arguments, names, .. } => {
+                json::arguments(std::mem::take(arguments), names).map_err(Refusal::BadArguments)
+            }
+        }
+    }
+
+    /// What the method returned.
+    ///
+    /// # Errors
+    /// [`Refusal::BadResult`] if it cannot be encoded.
+    pub fn answer<T: Serialize>(&mut self, result: &T) -> Result<(), Refusal> {
+        match &self.form {
+            Form::Encoded { order, .. } => {
+                codec::encode_in(*order, result, self.reply).map_err(|error| Refusal::BadResult(error.to_string()))
+            }
+            Form::Json { .. } => {
+                serde_json::to_writer(&mut *self.reply, result).map_err(|error| Refusal::BadResult(error.to_string()))
+            }
+        }
+    }
+
+    /// What a method returned that has errors of its own.
+    ///
+    /// # Errors
+    /// As for [`Self::answer`].
+    pub fn answer_result<T: Serialize, E: Serialize>(&mut self, result: &Result<T, E>) -> Result<(), Refusal> {
+        match (&mut self.form, result) {
+            (Form::Encoded { .. }, result) => self.answer(result),
+            (Form::Json { .. }, Ok(value)) => self.answer(value),
+            (Form::Json { failed, .. }, Err(error)) => {
+                *failed = true;
+                self.answer(error)
+            }
+        }
+    }
+
+    /// Whether the answer in JSON is the method's own error.
+    pub(crate) fn failed(&self) -> bool {
+        matches!(self.form, Form::Json { failed: true, .. })
+    }
+}
