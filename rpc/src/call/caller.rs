@@ -77,10 +77,11 @@ impl Caller {
         if let Some(failure) = &self.failure {
             return Err(CallError::new(CallErrorKind::Closed(failure.clone()), Ran::No));
         }
-        let call = self.table.begin(target, driver.now(), timeout, arguments)?;
+        let now = driver.now();
+        let call = self.table.begin(target, now, timeout, arguments)?;
         self.counters.calls += 1;
         self.unsent.push_back(call);
-        self.pump(driver);
+        self.pump(driver, now);
         Ok(call)
     }
 
@@ -115,7 +116,7 @@ impl Caller {
     }
 
     /// Sends what waits, as far as there is a session and room.
-    fn pump(&mut self, driver: &mut Driver) {
+    fn pump(&mut self, driver: &mut Driver, now: Time) {
         while let Some(&call) = self.unsent.front() {
             if self.table.waiting(call).is_none_or(|waiting| waiting.sent.is_some()) {
                 self.unsent.pop_front();
@@ -129,7 +130,7 @@ impl Caller {
                     }
                 }
                 Some(Session { up: None, .. }) => return,
-                Some(Session { peer, up: Some(origin) }) => match self.send(driver, peer, origin, call) {
+                Some(Session { peer, up: Some(origin) }) => match self.send(driver, now, peer, origin, call) {
                     Ok(()) => {
                         self.unsent.pop_front();
                     }
@@ -152,7 +153,14 @@ impl Caller {
         Ok(())
     }
 
-    fn send(&mut self, driver: &mut Driver, peer: Peer, origin: Origin, id: CallId) -> Result<(), SendError> {
+    fn send(
+        &mut self,
+        driver: &mut Driver,
+        now: Time,
+        peer: Peer,
+        origin: Origin,
+        id: CallId,
+    ) -> Result<(), SendError> {
         let Some(waiting) = self.table.waiting(id) else { return Ok(()) };
         let first = waiting.origin.map_or(origin.session, |first| first.session);
         let Target { service, method, how } = waiting.target;
@@ -162,7 +170,7 @@ impl Caller {
             session: origin.session,
             // Older than the wire can say is as good as forgotten.
             age: u8::try_from(origin.session - first).unwrap_or(u8::MAX),
-            time_left: Some(waiting.deadline - driver.now()),
+            time_left: Some(waiting.deadline - now),
             service,
             method,
         };
@@ -209,7 +217,7 @@ impl Caller {
         self.session = Some(Session { peer, up: Some(origin) });
         self.lost = None;
         self.leave_others(server);
-        self.pump(driver);
+        self.pump(driver, driver.received_at());
     }
 
     /// Calls that have been with another incarnation of the server do not run here, unless that does no harm.
@@ -235,7 +243,7 @@ impl Caller {
         }
         if current.is_some_and(|session| session.up.is_none()) {
             // Nobody was met. For calls that may have run, that is no news.
-            let patient = self.lost.is_some_and(|lost| lost.until > driver.now());
+            let patient = self.lost.is_some_and(|lost| lost.until > driver.received_at());
             self.end_each(|waiting| {
                 let ends = waiting.sent.is_none() && !(patient && waiting.ran() != Ran::No);
                 ends.then(|| lost(waiting))
@@ -254,8 +262,9 @@ impl Caller {
             self.unsent.push_back(call);
         }
         if !self.unsent.is_empty() {
-            self.lost.get_or_insert(Lost { reason, until: driver.now() + self.reconnect });
-            self.pump(driver);
+            let now = driver.received_at();
+            self.lost.get_or_insert(Lost { reason, until: now + self.reconnect });
+            self.pump(driver, now);
         }
     }
 
@@ -303,13 +312,13 @@ impl Role for Caller {
     }
 
     fn due(&mut self, driver: &mut Driver) {
-        let now = driver.now();
+        let now = driver.received_at();
         self.table.expire(now);
         if let Some(lost) = self.lost.filter(|lost| lost.until <= now) {
             self.give_up(lost);
         }
         if !self.unsent.is_empty() {
-            self.pump(driver);
+            self.pump(driver, now);
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -92,12 +92,15 @@ impl Wake {
     }
 }
 
-/// While threads drive: how long the endpoint's thread sleeps at most, at first, and how much later than due it may look at timers.
+/// While threads drive: how long the endpoint's thread sleeps at most, at first. It may look so much later than due at timers, for
+/// who polls looks at them, too.
 const SLACK: Duration = Duration::from_millis(1);
+/// The same while they are so busy that to be interrupted for the sake of a last acknowledgement would cost more than to repeat
+/// what waits for it: with so many calls meanwhile.
+const SLACK_BUSY: Duration = Duration::from_millis(4);
+const MANY: u64 = 16;
 /// The same when they have been at it for long without anything coming.
 const SLACK_MAX: Duration = Duration::from_millis(256);
-const LATENESS: Duration = Duration::from_micros(500);
-
 /// What the mutex guards.
 pub(crate) struct Core<R: Role> {
     pub(crate) driver: Driver,
@@ -131,14 +134,19 @@ impl<R: Role> Core<R> {
         self.asleep_until == Time::ZERO && !self.over
     }
 
-    /// Takes in what has come, and does what is due. Returns how many datagrams came.
+    /// Takes in what has come, and does what is due. Returns how many datagrams came. Most turns of those who poll find nothing
+    /// and should cost nothing.
     fn turn(&mut self) -> Result<usize, DriverError> {
         let Core { driver, role, inbox, .. } = self;
         let count = driver.receive(inbox)?;
+        let mut busy = count > 0;
         for incoming in inbox.drain() {
+            busy = true;
             role.incoming(driver, incoming);
         }
-        role.due(driver);
+        if busy || role.next_due() <= driver.received_at() {
+            role.due(driver);
+        }
         Ok(count)
     }
 }
@@ -235,8 +243,9 @@ impl<R: Role> Endpoint<R> {
             return;
         }
         let unheard = core.drivers == 0 && !core.listens;
-        let too_long = unheard && (core.role.awaits() || core.driver.now() + SLACK < core.asleep_until);
-        if too_long || core.next_due() + LATENESS < core.asleep_until {
+        let too_long = unheard && (core.role.awaits() || core.driver.received_at() + SLACK_BUSY < core.asleep_until);
+        let lateness = if core.listens { Duration::ZERO } else { SLACK_BUSY };
+        if too_long || core.next_due() + lateness < core.asleep_until {
             core.asleep_until = Time::ZERO;
             self.ring();
         }
@@ -247,7 +256,7 @@ impl<R: Role> Endpoint<R> {
         ring(&self.bell);
     }
 
-    /// Drives the endpoint, or lets others do so, until `take` gives something. Whatever makes it do so must wake whom `register` has
+    /// Flushes, and drives the endpoint, or lets others do so, until `take` gives something. Whatever makes it do so must wake whom `register` has
     /// put down last.
     pub(crate) fn wait<'a, T>(
         &'a self,
@@ -326,7 +335,8 @@ impl<R: Role> Endpoint<R> {
     /// A turn by a thread that waits. A failure of the socket is found by the endpoint's thread too, which tells everybody.
     fn drive(&self, core: &mut Core<R>) {
         match core.turn() {
-            Ok(_) => core.driver.flush(),
+            Ok(_) if core.driver.wants_flush() => core.driver.flush(),
+            Ok(_) => {}
             Err(_) => self.flush_soon(core),
         }
     }
@@ -352,18 +362,23 @@ impl<R: Role> Endpoint<R> {
     fn turns(&self) -> Result<(), DriverError> {
         let mut polling = Polling::new(self.waiting.poll, Instant::now());
         let mut watch = Watch { driven: 0, slack: SLACK };
-        let mut errands = Vec::new();
+        let (mut errands, mut done) = (Vec::new(), Vec::new());
         let mut look = true;
         loop {
-            let mut core = self.lock();
+            let Some(mut core) = self.enter(look) else {
+                look = self.sleep(false, Some(SLACK))?;
+                continue;
+            };
             core.asleep_until = Time::ZERO;
             core.listens = false;
             let mut busy = false;
             if look || core.next_due() <= core.driver.now() {
                 busy = core.turn()? > 0;
-                core = self.run_errands(core, &mut errands);
+                core = self.run_errands(core, &mut errands, &mut done);
             }
-            core.driver.flush();
+            if core.driver.wants_flush() {
+                core.driver.flush();
+            }
             if core.role.finished() {
                 self.release(core);
                 return Ok(());
@@ -387,16 +402,33 @@ impl<R: Role> Endpoint<R> {
         }
     }
 
-    fn run_errands<'a>(&'a self, mut core: Guard<'a, R>, errands: &mut Vec<R::Errand>) -> Guard<'a, R> {
+    /// The mutex, unless nothing is asked of this thread and somebody else has it, who then drives.
+    fn enter(&self, asked: bool) -> Option<Guard<'_, R>> {
+        if asked {
+            return Some(self.lock());
+        }
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn run_errands<'a>(
+        &'a self,
+        mut core: Guard<'a, R>,
+        errands: &mut Vec<R::Errand>,
+        done: &mut Vec<R::Done>,
+    ) -> Guard<'a, R> {
         core.role.take_errands(errands);
         if errands.is_empty() {
             return core;
         }
         self.release(core);
-        let done: Vec<_> = errands.drain(..).map(R::run).collect();
+        done.extend(errands.drain(..).map(R::run));
         let mut core = self.lock();
         let Core { driver, role, .. } = &mut *core;
-        done.into_iter().for_each(|done| role.done(driver, done));
+        done.drain(..).for_each(|done| role.done(driver, done));
         core
     }
 
@@ -417,11 +449,19 @@ struct Watch {
 impl Watch {
     /// Until when to sleep from `now` on.
     fn until<R: Role>(&mut self, core: &mut Core<R>, now: Time) -> Time {
-        let lately = core.driven != std::mem::replace(&mut self.driven, core.driven);
-        self.slack = if lately { SLACK } else { (2 * self.slack).min(SLACK_MAX) };
-        core.listens = core.drivers == 0 && !lately;
+        let often = core.driven - std::mem::replace(&mut self.driven, core.driven);
+        self.slack = match often {
+            0 => (2 * self.slack).min(SLACK_MAX),
+            1..MANY => SLACK,
+            _ => SLACK_BUSY,
+        };
+        core.listens = core.drivers == 0 && often == 0;
         let due = core.next_due();
-        core.asleep_until = if core.listens { due } else { due.min(now + self.slack) };
+        core.asleep_until = match core.listens {
+            true => due,
+            false if due <= now + SLACK => now + self.slack.min(SLACK_BUSY),
+            false => due.min(now + self.slack),
+        };
         core.asleep_until
     }
 }

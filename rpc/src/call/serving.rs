@@ -262,7 +262,7 @@ impl Serving {
         if call.how == How::AtMostOnce {
             self.slots.begin(client, call.id);
         }
-        let deadline = call.time_left.map(|left| driver.now() + left);
+        let deadline = call.time_left.map(|left| driver.received_at() + left);
         let expected = if inline { Duration::ZERO } else { self.queue.estimate(service, call.method) };
         let arguments = self.queue.copy(arguments);
         let job = Job { peer, client, call, deadline, service, arguments, expected };
@@ -336,7 +336,7 @@ impl Role for Serving {
             Incoming::Up { peer, boot, .. } => {
                 self.sessions.insert(peer, boot);
             }
-            Incoming::Lost { peer, .. } => self.lost(driver.now(), peer),
+            Incoming::Lost { peer, .. } => self.lost(driver.received_at(), peer),
             Incoming::Message { peer, channel: Channel::CALL, body } => match Message::parse(body) {
                 Some(Message::Request { call, arguments }) => self.request(driver, peer, call, arguments),
                 Some(Message::Cancel(call)) => self.cancel(peer, call),
@@ -365,7 +365,7 @@ impl Role for Serving {
         if !self.outbox.is_empty() {
             self.counters.replies_dropped += self.outbox.flush(driver);
         }
-        let now = driver.now();
+        let now = driver.received_at();
         self.slots.expire(now);
         if let Phase::Lingering(until) = self.phase {
             let acknowledged = self.sessions.keys().all(|peer| driver.unacknowledged(*peer) == 0);

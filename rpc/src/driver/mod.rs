@@ -57,6 +57,8 @@ pub struct Driver {
     boot: BootEpoch,
     local: SocketAddr,
     origin: Instant,
+    /// The time at which it last looked at the clock to receive.
+    received_at: Time,
     departures: Vec<Departure>,
     /// Of `departures`, the ones that the full socket did not take.
     held: std::ops::Range<usize>,
@@ -86,6 +88,7 @@ impl Driver {
             boot,
             local,
             origin: Instant::now(),
+            received_at: Time::ZERO,
             departures: vec![departure; BATCH],
             held: 0..0,
             retry_at: Time::ZERO,
@@ -196,6 +199,7 @@ impl Driver {
             self.batching.learn(many, count);
         }
         let now = self.now();
+        self.received_at = now;
         if count == 0 && self.is_idle(now) {
             return Ok(0);
         }
@@ -211,6 +215,16 @@ impl Driver {
         inbox.attribute(0);
         self.flush_at(now);
         Ok(count)
+    }
+
+    /// Whether [`Self::flush`] has something to do.
+    pub fn wants_flush(&self) -> bool {
+        self.transport.wants_transmit() || !self.held.is_empty()
+    }
+
+    /// The time of the last [`Self::receive`], for whoever need not know it more exactly.
+    pub fn received_at(&self) -> Time {
+        self.received_at
     }
 
     /// Whether there is nothing to do at `now` but what may have come.
