@@ -1,0 +1,128 @@
+//! Deadlines that travel, and calls that are given up.
+
+mod common;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context as Task, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::*;
+use rpc::driver::DriverConfig;
+use rpc::{CallErrorKind, Client, ClientConfig, Context, Ran, Server};
+
+#[rpc::service]
+trait Chain {
+    /// How long the caller is still going to wait, milliseconds.
+    fn time_left_ms(&self) -> Option<u64>;
+    /// The same of a call that the handler makes.
+    fn time_left_further_ms(&self) -> Option<u64>;
+}
+
+struct Link {
+    next: Option<ChainClient>,
+}
+
+impl Chain for Link {
+    fn time_left_ms(&self) -> Option<u64> {
+        Context::current().time_left().map(|left| left.as_millis() as u64)
+    }
+
+    fn time_left_further_ms(&self) -> Option<u64> {
+        self.next.as_ref()?.time_left_ms().unwrap()
+    }
+}
+
+fn chain(next: Option<ChainClient>) -> rpc::ServerHandle {
+    let builder = Server::builder(DriverConfig::plain()).bind(loopback()).unwrap();
+    builder.pool(1).serve(ChainServer::new(Link { next })).start().unwrap()
+}
+
+fn chain_client(server: &rpc::ServerHandle, timeout: Duration) -> ChainClient {
+    let config = ClientConfig { timeout, ..ClientConfig::plain() };
+    ChainClient::new(Client::connect(server.local_addr(), config).unwrap())
+}
+
+#[test]
+fn calls_that_a_handler_makes_inherit_the_deadline() {
+    guarded(|| {
+        let hour = Duration::from_secs(3_600);
+        let last = chain(None);
+        let first = chain(Some(chain_client(&last, hour)));
+        let patient = chain_client(&first, hour);
+        let minute = ChainClient::new(patient.client().with_timeout(Duration::from_secs(60)));
+        for left in [minute.time_left_ms(), minute.time_left_further_ms()] {
+            let left = left.unwrap().unwrap();
+            assert!((1..=60_000).contains(&left), "{left} ms");
+        }
+        assert!(patient.time_left_further_ms().unwrap().unwrap() > 60_000);
+    });
+}
+
+#[test]
+fn a_call_without_time_left_is_not_sent() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder);
+        let lab = lab(&server);
+        let error = Context::until(Instant::now()).enter(|| lab.increment()).unwrap_err();
+        assert_eq!((error.kind, error.ran), (CallErrorKind::Timeout(Duration::ZERO), Ran::No));
+        assert_eq!(lab.increment().unwrap(), 1);
+        assert_eq!(bench.increments.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn what_waited_past_its_deadline_does_not_begin() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder.pool(1));
+        let lab = lab(&server);
+        let held = {
+            let lab = lab.clone();
+            thread::spawn(move || lab.hold(7))
+        };
+        bench.wait_inside(1);
+        let hasty = LabClient::new(lab.client().with_timeout(Duration::from_millis(30)));
+        assert_eq!(hasty.increment().unwrap_err().ran, Ran::Maybe);
+        bench.open_gate();
+        until("the late call was refused", || server.counters().expired == 1);
+        assert_eq!(held.join().unwrap(), Ok(7));
+        assert_eq!(bench.increments.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn a_call_to_nobody_whose_time_is_over_did_not_run() {
+    guarded(|| {
+        // Bound and never read: nothing answers there, and nothing refuses either.
+        let mute = std::net::UdpSocket::bind(loopback()).unwrap();
+        let client = Client::connect(mute.local_addr().unwrap(), ClientConfig::plain()).unwrap();
+        let error = LabClient::new(client.with_timeout(Duration::from_millis(30))).increment().unwrap_err();
+        assert_eq!((error.kind, error.ran), (CallErrorKind::Timeout(Duration::from_millis(30)), Ran::No));
+    });
+}
+
+#[test]
+fn a_call_that_is_given_up_while_it_waits_never_runs() {
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder.pool(1));
+        let client = client(&server);
+        let held = {
+            let lab = LabClient::new(client.clone());
+            thread::spawn(move || lab.hold(7))
+        };
+        bench.wait_inside(1);
+        {
+            let lab = LabAsyncClient::new(client.clone());
+            let mut call = pin!(lab.increment());
+            assert!(call.as_mut().poll(&mut Task::from_waker(Waker::noop())).is_pending());
+            until("the call waits", || server.counters().waiting == 1);
+        }
+        until("the call is out of the queue", || server.counters().waiting == 0);
+        bench.open_gate();
+        assert_eq!(held.join().unwrap(), Ok(7));
+        assert_eq!(LabClient::new(client).increment().unwrap(), 1);
+        assert_eq!(server.counters().cancelled, 1);
+    });
+}
