@@ -36,8 +36,10 @@ pub struct TransportConfig {
     pub max_reassembly_bytes_per_peer: usize,
     /// The same for all peers together.
     pub max_reassembly_bytes: usize,
-    /// How much may be in flight to one peer, bytes. The default is four of the largest datagrams; a Linux receive buffer of the size
-    /// that an ordinary user may ask for holds six.
+    /// How much may ever be in flight to one peer, bytes; how much may be at a moment is the congestion window's to say
+    /// ([`super::congestion`]). The default is four of the largest datagrams; a Linux receive buffer of the size that an
+    /// ordinary user may ask for holds six. It is also a fifth of the sequence numbers that may be in flight with datagrams of
+    /// 1,472 bytes, so that even where one in five is lost the oldest of them seldom holds up the others.
     pub window_bytes: usize,
     /// How many fragments may be in flight to one peer; at most [`crate::wire::WINDOW_FRAGMENTS`].
     pub window_fragments: usize,

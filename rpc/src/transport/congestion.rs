@@ -9,15 +9,20 @@
 //!
 //! What is not Copa's:
 //!
-//! - `delta` is 0.04 and not 0.5, as in the deployment that N. Garg reports ("Evaluating COPA congestion control for improved
-//!   video performance", Facebook Engineering, 2019). Programs are woken late, by more than two datagrams take on a fast
-//!   network, and that must not pass for a queue.
-//! - A queue too short to be seen in delays, such as a receive buffer into which many send, shows by losing most of what comes:
-//!   when more than half is lost the window is halved. Accidents of one in five do not come near that.
+//! - `delta` is 0.1 and not 0.5. Programs are woken late, by more than two datagrams take on a fast network, and that must not pass
+//!   for a queue. (A deployment of Copa went further, to 0.04: N. Garg, "Evaluating COPA congestion control for improved video
+//!   performance", Facebook Engineering, 2019.)
+//! - With so small a `delta` the queue does not run empty by itself, and whoever came late would take the others' datagrams for a
+//!   part of the way, and more than its share. So a flow that has not met its smallest round trip for a second closes its window
+//!   for two round trips and looks for it, as BBR does (N. Cardwell et al., "BBR: Congestion-Based Congestion Control", ACM Queue
+//!   14(5), 2016).
+//! - A queue too short to be seen in delays, such as a receive buffer into which many send, shows by losing much of what comes:
+//!   when more than a third is lost the window is halved. Accidents of one in five do not come near that.
 //! - When the retransmission timer runs out again and again, the window starts anew, as RFC 9002 section 7.6 has it.
 //! - A sender that does not use its window learns nothing about it, and leaves it as it is.
 //!
 //! There is no mode that competes with senders which fill every queue, such as TCP's Reno or Cubic: to those Copa gives way.
+//! Nothing is paced: where much is sent, acknowledgements are asked for so often that they set the pace.
 
 use std::time::Duration;
 
@@ -25,7 +30,7 @@ use super::windowed_min::WindowedMin;
 use crate::time::{Time, nanoseconds};
 
 /// `1 / delta`: how many datagrams a flow leaves in the queue.
-const QUEUED: u64 = 25;
+const QUEUED: u64 = 10;
 
 /// How many datagrams may be under way before anything is known (RFC 6928).
 const INITIAL: usize = 10;
@@ -36,11 +41,17 @@ const LEAST: usize = 2;
 /// For how long the smallest round trip counts.
 const MINIMUM_FOR: Duration = Duration::from_secs(10);
 
+/// The smallest round trip is looked for when it was not met for so long, and for so many round trips.
+const BOTTOM_FOR: Duration = Duration::from_secs(1);
+const BOTTOM_FOR_ROUNDS: u32 = 40;
+/// For how many round trips the window is closed then: neighbours notice within one, and close theirs, too.
+const DRAIN_FOR_ROUNDS: u32 = 2;
+
 /// The velocity doubles once the window has moved in the same direction for so many round trips.
 const STEADY: u32 = 3;
 
-/// Loss is judged by no fewer datagrams than this.
-const JUDGED: usize = 16;
+/// Loss is judged by no fewer datagrams than this: where one in five is lost, a third of so many hardly ever is.
+const JUDGED: usize = 64;
 
 /// The congestion window of one session, bytes.
 #[derive(Clone, Debug)]
@@ -60,6 +71,18 @@ pub struct Congestion {
     steady: (u32, bool),
     acked: usize,
     lost: usize,
+    /// When the smallest round trip was last met, or looked for.
+    bottom_at: Time,
+    drain: Option<Drain>,
+}
+
+/// The window is closed for a moment, so that the queue runs empty and the smallest round trip shows.
+#[derive(Copy, Clone, Debug)]
+struct Drain {
+    /// What to go back to.
+    window: usize,
+    /// Until when; none while more is under way than should be.
+    until: Option<Time>,
 }
 
 /// One round trip.
@@ -87,9 +110,16 @@ impl Congestion {
             steady: (0, true),
             acked: 0,
             lost: 0,
+            bottom_at: Time::ZERO,
+            drain: None,
         };
         congestion.bound();
         congestion
+    }
+
+    /// What a full datagram is charged.
+    pub fn unit(&self) -> usize {
+        self.unit
     }
 
     /// How many bytes may be under way.
@@ -97,15 +127,12 @@ impl Congestion {
         self.window
     }
 
-    /// Datagrams have another size from now on.
-    pub fn resize(&mut self, unit: usize) {
-        self.unit = unit;
-        self.bound();
-    }
-
     /// One measured round trip, without the time that the peer waited; `smoothed` is the mean of the latest.
     pub fn sample(&mut self, now: Time, round_trip: Duration, smoothed: Duration) {
         self.smoothed = Some(smoothed);
+        if self.minimum.get().is_none_or(|minimum| round_trip <= minimum) {
+            self.bottom_at = now;
+        }
         self.minimum.sample(now, round_trip, MINIMUM_FOR);
         self.standing.sample(now, round_trip, smoothed / 2);
     }
@@ -123,7 +150,7 @@ impl Congestion {
             return;
         };
         self.judge_loss();
-        if flying * 2 < self.window {
+        if self.drains(now, smoothed, flying) || flying * 2 < self.window {
             return;
         }
         let queueing = standing.saturating_sub(minimum);
@@ -137,23 +164,49 @@ impl Congestion {
         }
         self.is_starting = false;
         self.steer(now, smoothed);
-        let step = self.velocity * QUEUED as usize * self.unit * bytes / self.window.max(1);
         // No faster than at the start.
-        if is_below {
-            self.window += step.min(bytes);
-        } else {
-            self.window = self.window.saturating_sub(step.min(bytes / 2));
-        }
+        let step = (self.velocity * QUEUED as usize * self.unit * bytes / self.window.max(1)).min(bytes);
+        self.window = if is_below { self.window + step } else { self.window.saturating_sub(step) };
         self.bound();
     }
 
     /// The retransmission timer has run out several times, and nothing has been acknowledged in between.
     pub fn stalled(&mut self) {
         self.window = 0;
+        self.drain = None;
         self.is_starting = true;
         self.velocity = 1;
         self.steady = (0, true);
         self.bound();
+    }
+
+    /// Whether the window is closed to look for the smallest round trip: when that has not been met for long. Flows that share a
+    /// queue see each other's drains, so theirs come to fall together, and the queue runs empty.
+    fn drains(&mut self, now: Time, smoothed: Duration, flying: usize) -> bool {
+        let least = LEAST * self.unit;
+        match &mut self.drain {
+            None => {
+                let patience = BOTTOM_FOR.max(BOTTOM_FOR_ROUNDS * smoothed);
+                if self.is_starting || flying * 2 < self.window || now - self.bottom_at < patience {
+                    return false;
+                }
+                self.drain = Some(Drain { window: self.window, until: None });
+                self.window = least;
+            }
+            Some(Drain { until: until @ None, .. }) => {
+                if flying <= least {
+                    *until = Some(now + DRAIN_FOR_ROUNDS * smoothed);
+                }
+            }
+            Some(Drain { window, until: Some(until) }) => {
+                if now >= *until {
+                    self.window = *window;
+                    self.bottom_at = now;
+                    self.drain = None;
+                }
+            }
+        }
+        true
     }
 
     /// Once for each round trip: which way has the window gone, and for how long?
@@ -179,7 +232,7 @@ impl Congestion {
         if self.acked + self.lost < JUDGED * self.unit {
             return;
         }
-        if self.lost > self.acked {
+        if self.lost * 2 > self.acked {
             self.window /= 2;
             self.is_starting = false;
             self.velocity = 1;
@@ -231,15 +284,15 @@ mod tests {
         let (mut congestion, mut now) = (Congestion::new(UNIT, LIMIT), Time::ZERO);
         rounds(&mut congestion, &mut now, 8, BASE);
         rounds(&mut congestion, &mut now, 30, 3 * BASE);
-        // Two thirds of what is under way stand in the queue: with 25 datagrams there, 37 are under way.
-        assert!((25 * UNIT..60 * UNIT).contains(&congestion.window()), "{}", congestion.window());
+        // Two thirds of what is under way stand in the queue: with 10 datagrams there, 15 are under way.
+        assert!((8 * UNIT..30 * UNIT).contains(&congestion.window()), "{}", congestion.window());
         let small = congestion.window();
         rounds(&mut congestion, &mut now, 8, BASE);
         assert!(congestion.window() > 2 * small);
     }
 
     #[test]
-    fn one_loss_in_five_changes_nothing_and_nine_in_ten_halve_the_window() {
+    fn one_loss_in_five_changes_nothing_and_one_in_two_halves_the_window() {
         let (mut congestion, mut now) = (Congestion::new(UNIT, LIMIT), Time::ZERO);
         rounds(&mut congestion, &mut now, 8, BASE);
         for _ in 0..1_000 {
@@ -247,8 +300,8 @@ mod tests {
             (0..4).for_each(|_| congestion.acked(now, UNIT, congestion.window()));
         }
         assert_eq!(congestion.window(), LIMIT);
-        congestion.lost(9 * JUDGED * UNIT);
-        congestion.acked(now, UNIT, 0);
+        congestion.lost(JUDGED / 2 * UNIT);
+        congestion.acked(now, JUDGED / 2 * UNIT, 0);
         assert_eq!(congestion.window(), LIMIT / 2);
     }
 
@@ -272,9 +325,29 @@ mod tests {
         assert!(congestion.window() >= LEAST * UNIT);
         congestion.stalled();
         assert_eq!(congestion.window(), LEAST * UNIT);
-        congestion.resize(10 * UNIT);
-        assert_eq!(congestion.window(), LEAST * 10 * UNIT);
         assert_eq!(Congestion::new(60_000, 1_000).window(), 120_000);
+    }
+
+    #[test]
+    fn the_window_closes_for_a_moment_when_the_smallest_round_trip_was_not_met_for_long() {
+        let (mut congestion, mut now) = (Congestion::new(UNIT, LIMIT), Time::ZERO);
+        rounds(&mut congestion, &mut now, 10, BASE);
+        let began = now;
+        let mut flying = congestion.window();
+        let (mut closed, mut largest) = (0, 0);
+        while now - began < Duration::from_secs(10) {
+            now += BASE;
+            congestion.sample(now, BASE * 5 / 4, BASE * 5 / 4);
+            congestion.acked(now, flying, flying);
+            flying = congestion.window();
+            closed += usize::from(flying == LEAST * UNIT);
+            if now - began > Duration::from_secs(8) {
+                largest = largest.max(flying);
+            }
+        }
+        // Once in a second, for two round trips and those in which they begin and end.
+        assert!((18..60).contains(&closed), "{closed}");
+        assert!(largest > 10 * UNIT, "it opens again");
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::config::TransportConfig;
+use super::congestion::Congestion;
 use super::pool::Pool;
 use super::random::Random;
 use super::receive::{Accepted, ReceiveHalf};
 use super::rtt::{INITIAL, Rtt, backed_off};
-use super::send::{SendHalf, SendLimits};
+use super::send::{FRAGMENT_CHARGE, SendHalf, SendLimits};
 use super::sent_times::SentTimes;
 use super::types::{BootEpoch, Counters, LostReason};
 use crate::planted::{Bug, Planted};
@@ -20,6 +21,12 @@ use crate::wire::{MAX_WORDS, data_header_bytes, fragment_bytes};
 const ACK_EVERY_BYTES: usize = 160 << 10;
 /// The same in fragments.
 const ACK_EVERY_FRAGMENTS: usize = 128;
+
+/// Where much is to be sent, so many acknowledgements are asked for in each window.
+const ASKS: usize = 8;
+
+/// When the timer runs out so often and nothing is acknowledged, what was known of the path counts no more (RFC 9002 section 7.6).
+const STALLED: u32 = 2;
 
 /// A ping that is not answered is repeated this much sooner than the first one came: on a bad link one answer in two is lost,
 /// and a peer must not be given up for that.
@@ -52,6 +59,9 @@ pub(super) struct Link {
     pub send: SendHalf,
     pub receive: ReceiveHalf,
     rtt: Rtt,
+    congestion: Congestion,
+    /// What has left since an acknowledgement was last asked for.
+    unasked_bytes: usize,
     sent: SentTimes,
     retransmit_at: Option<Time>,
     /// Since when the peer owes an acknowledgement without having said anything.
@@ -75,9 +85,10 @@ pub(super) struct Link {
 impl Link {
     pub fn new(now: Time, agreed: Agreed, config: &TransportConfig) -> Self {
         let fragment_bytes = fragment_bytes(agreed.datagram_max, config.integrity);
+        let congestion = Congestion::new(fragment_bytes + FRAGMENT_CHARGE, config.window_bytes);
         let limits = SendLimits {
             fragment_bytes,
-            window_bytes: config.window_bytes,
+            window_bytes: congestion.window(),
             window_fragments: config.window_fragments.clamp(1, WINDOW_FRAGMENTS),
         };
         Link {
@@ -85,6 +96,8 @@ impl Link {
             send: SendHalf::new(limits),
             receive: ReceiveHalf::new(fragment_bytes, agreed.message_max),
             rtt: Rtt::default(),
+            congestion,
+            unasked_bytes: 0,
             sent: SentTimes::default(),
             retransmit_at: None,
             owed_since: now,
@@ -121,6 +134,7 @@ impl Link {
         if ack.echo.is_some_and(|echo| echo.packet >= self.sent.next()) {
             return false;
         }
+        let (queued, flying) = (self.send.queued_bytes(), self.send.flying_bytes());
         let Ok(progress) = self.send.acked(ack, flags.has(Flags::CUT), cx.pool) else { return false };
         if !self.confirmed {
             self.confirmed = true;
@@ -136,6 +150,7 @@ impl Link {
         if let Some(echo) = ack.echo {
             self.sample(now, echo);
         }
+        self.steer(now, queued, flying);
         self.ack_now |= flags.has(Flags::PING);
         cx.counters.fast_retransmissions += progress.lost as u64;
         if progress.acked > 0 {
@@ -162,7 +177,21 @@ impl Link {
             && let Some(round_trip) = (now - sent).checked_sub(waited)
         {
             self.rtt.sample(round_trip);
+            if let Some(smoothed) = self.rtt.smoothed() {
+                self.congestion.sample(now, round_trip, smoothed);
+            }
         }
+    }
+
+    /// Fits the window to what an acknowledgement has changed: so much was queued and flying before it.
+    fn steer(&mut self, now: Time, queued: usize, flying: usize) {
+        let acked = queued - self.send.queued_bytes();
+        // What was found lost before and has arrived all the same is taken off again.
+        self.congestion.lost((flying - self.send.flying_bytes()).saturating_sub(acked));
+        if acked > 0 {
+            self.congestion.acked(now, acked, flying);
+        }
+        self.send.set_window(self.congestion.window());
     }
 
     /// One fragment of a datagram that was [`Self::heard`].
@@ -226,6 +255,9 @@ impl Link {
             prefix.flags = prefix.flags.with(Flags::PING);
             cx.counters.pings += 1;
         }
+        if !bare && self.asks() {
+            prefix.flags = prefix.flags.with(Flags::PING);
+        }
         prefix.write(out);
         out.extend_from_slice(&packet.to_be_bytes());
         ack.write(out);
@@ -233,8 +265,9 @@ impl Link {
             cx.counters.acks_bare += u64::from(!self.ping_now);
         } else {
             let room = self.agreed.datagram_max - out.len() - cx.config.integrity.trailer_bytes();
-            let idle = !self.send.is_flying();
+            let (idle, flying) = (!self.send.is_flying(), self.send.flying_bytes());
             let filled = self.send.fill(packet, room, out);
+            self.unasked_bytes += self.send.flying_bytes() - flying;
             cx.counters.fragments_sent += filled.fresh as u64;
             cx.counters.retransmissions += filled.again as u64;
             if idle && filled.again == 0 {
@@ -250,6 +283,22 @@ impl Link {
         self.ping_now = false;
         self.arm(now, cx);
         true
+    }
+
+    /// Whether the next datagram, one of many, asks to be acknowledged at once (SCTP does so by a bit, too: RFC 7053). Who sends
+    /// knows the window, and so how often it must hear; who receives does not know whether more is coming.
+    fn asks(&mut self) -> bool {
+        let unit = self.congestion.unit();
+        if self.send.waiting_bytes() <= unit {
+            return false;
+        }
+        let window = self.congestion.window();
+        let is_last = self.send.flying_bytes() + 2 * unit > window;
+        let asks = is_last || self.unasked_bytes + unit >= (window / ASKS).max(2 * unit);
+        if asks {
+            self.unasked_bytes = 0;
+        }
+        asks
     }
 
     fn words_max(&self, bare: bool, cx: &Context<'_>) -> usize {
@@ -291,8 +340,14 @@ impl Link {
         }
         if self.retransmit_at.is_some_and(|at| at <= now) {
             let age = self.rtt.timeout(cx.config.ack_delay);
+            let flying = self.send.flying_bytes();
             self.send.expired(self.sent.newest_before(now, age));
             self.rtt.back_off();
+            self.congestion.lost(flying - self.send.flying_bytes());
+            if self.rtt.backed_off() >= STALLED {
+                self.congestion.stalled();
+                self.send.set_window(self.congestion.window());
+            }
             cx.counters.timeouts += 1;
             self.retransmit_at = None;
             self.arm(now, cx);

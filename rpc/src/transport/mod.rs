@@ -11,11 +11,13 @@
 //!   bare one follows after [`TransportConfig::ack_delay`]. So a call and its reply cost two datagrams.
 //! - The retransmission timer is RFC 6298's; loss is also noticed when later datagrams arrive (RFC 9002's packet
 //!   threshold).
+//! - How much may be under way follows delay and not loss ([`congestion`]: Copa).
 //! - An opening takes two datagrams and tells incarnations apart by their [`BootEpoch`]. A hello by itself changes
 //!   nothing: a session begins, and an older one with the same address ends, when a datagram proves that its sender has
 //!   seen our answer.
 
 mod config;
+pub mod congestion;
 mod control;
 mod handshake;
 mod link;
@@ -30,6 +32,7 @@ mod sent_times;
 #[cfg(test)]
 mod tests;
 mod types;
+mod windowed_min;
 
 use std::net::SocketAddr;
 

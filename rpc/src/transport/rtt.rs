@@ -43,6 +43,11 @@ impl Rtt {
         self.backed_off = self.backed_off.saturating_add(1);
     }
 
+    /// How often the timer ran out since something was acknowledged.
+    pub fn backed_off(&self) -> u32 {
+        self.backed_off
+    }
+
     /// Something was acknowledged.
     pub fn progress(&mut self) {
         self.backed_off = 0;

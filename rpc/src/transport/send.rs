@@ -118,6 +118,21 @@ impl SendHalf {
         self.flying > 0
     }
 
+    /// What was sent and is neither acknowledged nor found lost, as charged.
+    pub fn flying_bytes(&self) -> usize {
+        self.flying_bytes
+    }
+
+    /// What waits to be sent, for the first time or again, as charged.
+    pub fn waiting_bytes(&self) -> usize {
+        self.queued_bytes - self.flying_bytes
+    }
+
+    /// So many bytes may be under way from now on (one fragment always may).
+    pub fn set_window(&mut self, bytes: usize) {
+        self.limits.window_bytes = bytes;
+    }
+
     /// Memory that is charged for what is queued.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
@@ -185,8 +200,7 @@ impl SendHalf {
     }
 
     /// Appends to `out` the frames that go into the datagram of number `packet`, at most `room` bytes: first what was
-    /// lost, then what is new, as far as the window allows. A congestion controller would take the place of
-    /// `fits_window`.
+    /// lost, then what is new, as far as the window allows.
     pub fn fill(&mut self, packet: u64, mut room: usize, out: &mut Vec<u8>) -> Filled {
         let mut filled = Filled::default();
         while let Some(&sequence) = self.lost.front() {

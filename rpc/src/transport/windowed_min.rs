@@ -35,7 +35,11 @@ impl WindowedMin {
     }
 
     /// Lets the first go when it is too old, and keeps the others apart, so that there is a successor by then.
-    fn age([first, second, third]: [(Time, Duration); 3], new: (Time, Duration), window: Duration) -> [(Time, Duration); 3] {
+    fn age(
+        [first, second, third]: [(Time, Duration); 3],
+        new: (Time, Duration),
+        window: Duration,
+    ) -> [(Time, Duration); 3] {
         let now = new.0;
         if now - first.0 > window {
             let [first, second, third] = [second, third, new];
