@@ -211,6 +211,9 @@ impl Driver {
         while let Some(addr) = self.socket.refused.pop() {
             self.transport.refused(now, addr, &mut inbox.events);
         }
+        while let Some((addr, limit)) = self.socket.narrow.pop() {
+            self.transport.too_large(now, addr, limit, &mut inbox.events);
+        }
         self.transport.timeout(now, &mut inbox.events);
         inbox.attribute(0);
         self.flush_at(now);
@@ -234,7 +237,7 @@ impl Driver {
 
     /// When to call [`Self::receive`] next even though nothing arrives.
     pub fn next_timeout(&self) -> Option<Time> {
-        if !self.socket.refused.is_empty() {
+        if !self.socket.refused.is_empty() || !self.socket.narrow.is_empty() {
             return Some(Time::ZERO);
         }
         let impairer = self.impairer.as_ref().and_then(Impairer::next_due);
@@ -261,6 +264,11 @@ impl Driver {
     /// See [`Transport::unacknowledged`].
     pub fn unacknowledged(&self, peer: Peer) -> usize {
         self.transport.unacknowledged(peer)
+    }
+
+    /// See [`Transport::datagram_size`].
+    pub fn datagram_size(&self, peer: Peer) -> Option<usize> {
+        self.transport.datagram_size(peer)
     }
 
     /// See [`Transport::address`].

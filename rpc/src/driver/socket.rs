@@ -10,6 +10,7 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg,
     setsockopt, sockopt,
 };
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
 
 /// Datagrams in one system call.
 pub(super) const BATCH: usize = 16;
@@ -17,6 +18,9 @@ pub(super) const BATCH: usize = 16;
 const DATAGRAM_BYTES: usize = 1 << 16;
 /// A datagram of at least this size is part of something larger: the next one is most likely there, too.
 const BULK_BYTES: usize = DATAGRAM_BYTES / 2;
+/// What stands before the payload in a packet: IP and UDP.
+const IPV4_HEADERS: usize = 20 + 8;
+const IPV6_HEADERS: usize = 40 + 8;
 /// How often to go on after an error that is about a single datagram.
 const ATTEMPTS: usize = 8;
 
@@ -76,6 +80,8 @@ pub(super) struct Socket {
     dedicated_to: Option<SocketAddr>,
     /// Peers whose hosts said that nothing listens there.
     pub refused: Vec<SocketAddr>,
+    /// Peers to whom only datagrams up to this size (UDP payload, bytes) can go.
+    pub narrow: Vec<(SocketAddr, usize)>,
 }
 
 impl Socket {
@@ -89,13 +95,23 @@ impl Socket {
         if setsockopt(&udp, sockopt::SndBufForce, &buffer_bytes).is_err() {
             let _ = setsockopt(&udp, sockopt::SndBuf, &buffer_bytes);
         }
+        // The transport finds out by itself what a path carries: no datagram is to be cut on its way, and none to be held back for
+        // what the kernel believes of the path. One that is too large for the link is refused, which is as good as an answer.
+        if is_v6 {
+            set_ipv6_mtu_discover(&udp, Ipv6PathMtuDiscovery::PROBE)?;
+        }
+        // A socket of both families has both options; one of IPv6 alone does without.
+        let v4 = set_ip_mtu_discover(&udp, Ipv4PathMtuDiscovery::PROBE);
+        if !is_v6 {
+            v4?;
+        }
         // Without this the kernel keeps ICMP errors of an unconnected socket to itself; we can live without them.
         let _ = if is_v6 {
             setsockopt(&udp, sockopt::Ipv6RecvErr, &true)
         } else {
             setsockopt(&udp, sockopt::Ipv4RecvErr, &true)
         };
-        Ok(Socket { udp, is_v6, dedicated_to: None, refused: Vec::new() })
+        Ok(Socket { udp, is_v6, dedicated_to: None, refused: Vec::new(), narrow: Vec::new() })
     }
 
     /// See [`super::Driver::dedicate`].
@@ -186,12 +202,15 @@ impl Socket {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    // An error that an earlier datagram caused: this one has not been tried.
-                    if error.kind() != ErrorKind::Interrupted {
+                    let is_too_large = error.raw_os_error() == Some(Errno::EMSGSIZE as i32);
+                    if is_too_large && let [first, ..] = rest {
+                        self.note_too_large(first.to, first.bytes.len());
+                    } else if error.kind() != ErrorKind::Interrupted {
+                        // An error that an earlier datagram caused: this one has not been tried.
                         self.read_errors();
                     }
                     attempts += 1;
-                    if attempts >= ATTEMPTS {
+                    if attempts >= ATTEMPTS || is_too_large {
                         done += 1;
                         attempts = 0;
                     }
@@ -222,13 +241,17 @@ impl Socket {
         for _ in 0..ATTEMPTS {
             match self.udp.send_to(bytes, to) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => {
+                    return self.note_too_large(to, bytes.len());
+                }
                 Err(error) if is_about_one_datagram(&error) => self.read_errors(),
                 _ => return,
             }
         }
     }
 
-    /// Empties the socket's error queue (or else it would be reported as readable for ever) and notes who refused.
+    /// Empties the socket's error queue (or else it would be reported as readable for ever) and notes who refused, and what was too
+    /// large for whom.
     fn read_errors(&mut self) {
         for _ in 0..BATCH * ATTEMPTS {
             let mut space = [0u8; 64];
@@ -237,22 +260,36 @@ impl Socket {
             let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
             let read = recvmsg::<SockaddrStorage>(self.udp.as_raw_fd(), &mut slices, Some(&mut control), flags);
             let Ok(message) = read else { return };
-            let refused = message.cmsgs().is_ok_and(|mut controls| {
-                controls.any(|control| match control {
-                    ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
-                        error.ee_errno == Errno::ECONNREFUSED as u32
-                    }
-                    _ => false,
-                })
-            });
-            if let Some(addr) = message.address.as_ref().and_then(standard)
-                && refused
-                && !self.refused.contains(&addr)
-                && self.refused.len() < BATCH
-            {
-                self.refused.push(addr);
+            let Some(addr) = message.address.as_ref().and_then(standard) else { continue };
+            let Ok(controls) = message.cmsgs() else { continue };
+            for control in controls {
+                if let ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) = control
+                {
+                    self.note(addr, &error);
+                }
             }
         }
+    }
+
+    fn note(&mut self, addr: SocketAddr, error: &libc::sock_extended_err) {
+        if error.ee_errno == Errno::ECONNREFUSED as u32 && !self.refused.contains(&addr) && self.refused.len() < BATCH {
+            self.refused.push(addr);
+        }
+        if error.ee_errno == Errno::EMSGSIZE as u32 && self.narrow.len() < BATCH {
+            // What the link, or a router on the way, takes: a whole packet. The link says so without a port.
+            let headers = if addr.is_ipv4() { IPV4_HEADERS } else { IPV6_HEADERS };
+            self.narrow.push((addr, (error.ee_info as usize).saturating_sub(headers)));
+        }
+    }
+
+    /// The link does not take a datagram of this many bytes; the error queue says what it takes.
+    fn note_too_large(&mut self, to: SocketAddr, bytes: usize) {
+        self.read_errors();
+        let own = |(addr, _): &(SocketAddr, usize)| addr.ip() == to.ip() && addr.port() == 0;
+        let limit =
+            self.narrow.iter().find(|narrow| own(narrow)).map_or(bytes - 1, |(_, limit)| (*limit).min(bytes - 1));
+        self.narrow.retain(|narrow| !own(narrow));
+        self.narrow.push((to, limit));
     }
 }
 

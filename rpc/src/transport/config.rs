@@ -22,7 +22,9 @@ impl Default for KeepAlive {
 /// The limits and times of a [`super::Transport`]. The defaults suit a machine room and one machine.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct TransportConfig {
-    /// Largest datagram (UDP payload, bytes) to peers elsewhere. 1,472 fills an Ethernet frame.
+    /// Largest datagram (UDP payload, bytes) to peers elsewhere; what the path carries is found out up to this size, at most
+    /// [`super::path::LINK_MAX`]. 1,472 fills an Ethernet frame, 8,972 a jumbo frame. A path that does not carry 1,200 bytes is
+    /// not served, unless this is smaller.
     pub datagram_max: usize,
     /// Largest datagram to peers on a loopback address. 65,507 is all that UDP over IPv4 takes.
     pub datagram_max_loopback: usize,
@@ -86,7 +88,7 @@ impl TransportConfig {
     /// Brings sizes into the range that the wire format can express.
     pub(super) fn sanitise(&mut self) {
         let largest = 65_507;
-        self.datagram_max = self.datagram_max.clamp(DATAGRAM_MIN, largest);
+        self.datagram_max = self.datagram_max.clamp(DATAGRAM_MIN, super::path::LINK_MAX);
         self.datagram_max_loopback = self.datagram_max_loopback.clamp(DATAGRAM_MIN, largest);
         self.max_message = self.max_message.min(u32::MAX as usize);
         if let Some(keep) = &mut self.keep_alive {

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use super::control::Control;
 use super::link::Agreed;
 use super::opening::Opening;
+use super::path::fragment_bytes;
 use super::peers::State;
 use super::{BootEpoch, Event, LostReason, Transport, TransportConfig};
 use crate::planted::Bug;
 use crate::time::Time;
 use crate::wire::{AckBlock, DATAGRAM_MIN, Flags, Hello, Integrity, Kind, Prefix, Reader, Reset, ResetReason};
-use crate::wire::{VERSION, WireError, fragment_bytes};
+use crate::wire::{VERSION, WireError};
 
 /// A data datagram behind its prefix.
 pub(super) struct DataBody<'a> {

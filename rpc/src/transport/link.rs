@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use super::config::TransportConfig;
 use super::congestion::Congestion;
+use super::path::{Path, datagram_charge, fragment_bytes};
 use super::pool::Pool;
 use super::random::Random;
 use super::receive::{Accepted, ReceiveHalf};
 use super::rtt::{INITIAL, Rtt, backed_off};
-use super::send::{FRAGMENT_CHARGE, SendHalf, SendLimits};
+use super::send::{SendHalf, SendLimits};
 use super::sent_times::SentTimes;
 use super::types::{BootEpoch, Counters, LostReason};
 use crate::planted::{Bug, Planted};
 use crate::time::Time;
-use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS, SessionId, WINDOW_FRAGMENTS};
-use crate::wire::{MAX_WORDS, data_header_bytes, fragment_bytes};
+use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS, Reader, SessionId};
+use crate::wire::{MAX_WORDS, WINDOW_FRAGMENTS, data_header_bytes};
 
 /// Acknowledge at once when this much has arrived since the last acknowledgement: the sender's window must not run dry.
 /// Two datagrams of the largest size are less, so that who asks for the next as soon as they have come needs no bare acknowledgement.
@@ -44,6 +45,27 @@ pub(super) struct Agreed {
     pub message_max: usize,
 }
 
+/// What a datagram carries beside its acknowledgement.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Content {
+    Frames,
+    Nothing,
+    /// Padding up to this size.
+    Probe(usize),
+    /// The number of a probe that has come.
+    Probed(u64),
+}
+
+impl Content {
+    fn flags(self) -> Flags {
+        match self {
+            Content::Frames | Content::Nothing => Flags::NONE,
+            Content::Probe(_) => Flags::PROBE,
+            Content::Probed(_) => Flags::PROBED,
+        }
+    }
+}
+
 /// What an operation may use of its transport.
 pub(super) struct Context<'a> {
     pub config: &'a TransportConfig,
@@ -60,6 +82,9 @@ pub(super) struct Link {
     pub receive: ReceiveHalf,
     rtt: Rtt,
     congestion: Congestion,
+    path: Path,
+    /// A probe of the peer's has come, in the datagram of this number: it wants to know.
+    probed: Option<u64>,
     /// What has left since an acknowledgement was last asked for.
     unasked_bytes: usize,
     sent: SentTimes,
@@ -85,7 +110,7 @@ pub(super) struct Link {
 impl Link {
     pub fn new(now: Time, agreed: Agreed, config: &TransportConfig) -> Self {
         let fragment_bytes = fragment_bytes(agreed.datagram_max, config.integrity);
-        let congestion = Congestion::new(fragment_bytes + FRAGMENT_CHARGE, config.window_bytes);
+        let congestion = Congestion::new(datagram_charge(fragment_bytes), config.window_bytes);
         let limits = SendLimits {
             fragment_bytes,
             window_bytes: congestion.window(),
@@ -97,6 +122,8 @@ impl Link {
             receive: ReceiveHalf::new(fragment_bytes, agreed.message_max),
             rtt: Rtt::default(),
             congestion,
+            path: Path::new(agreed.datagram_max),
+            probed: None,
             unasked_bytes: 0,
             sent: SentTimes::default(),
             retransmit_at: None,
@@ -125,7 +152,7 @@ impl Link {
 
     /// Whether [`Self::transmit`] would write a datagram.
     pub fn wants_transmit(&self) -> bool {
-        self.ack_now || self.ping_now || self.send.can_fill()
+        self.ack_now || self.ping_now || self.probed.is_some() || self.path.probe().is_some() || self.send.can_fill()
     }
 
     /// A datagram of this session has come: takes its packet number and acknowledgement. An acknowledgement of what was
@@ -153,6 +180,7 @@ impl Link {
         self.steer(now, queued, flying);
         self.ack_now |= flags.has(Flags::PING);
         cx.counters.fast_retransmissions += progress.lost as u64;
+        self.path.lost(progress.lost);
         if progress.acked > 0 {
             if !self.send.is_flying() {
                 self.send.rest();
@@ -165,6 +193,29 @@ impl Link {
             self.arm(now, cx);
         }
         true
+    }
+
+    /// Takes a datagram that was [`Self::heard`] and is about the path alone; false when it is another.
+    pub fn about_the_path(&mut self, packet: u64, flags: Flags, body: &Reader<'_>) -> bool {
+        if flags.has(Flags::PROBE) {
+            self.probed = Some(packet);
+        } else if flags.has(Flags::PROBED)
+            && let Ok(packet) = body.clone().u64()
+        {
+            self.path.answered(packet);
+        }
+        flags.has(Flags::PROBE) || flags.has(Flags::PROBED)
+    }
+
+    /// How large datagrams may be now.
+    pub fn datagram_size(&self) -> usize {
+        self.path.size()
+    }
+
+    /// No datagram of more than `limit` bytes passes; false when not even one fragment would.
+    pub fn narrowed(&mut self, now: Time, limit: usize) -> bool {
+        self.path.refuse(now, limit);
+        self.path.carries_base()
     }
 
     fn sample(&mut self, now: Time, echo: Echo) {
@@ -245,37 +296,37 @@ impl Link {
         }
         let packet = self.sent.next();
         let mut ack = self.receive.ack(self.newest.map(|(packet, at)| Echo { packet, waited_us: micros(now - at) }));
-        // A bitmap that does not fit beside frames travels alone first.
-        let bare = (self.ack_now && ack.words().len() > RESERVED_WORDS) || !self.send.can_fill();
-        let mut prefix = Prefix::new(Kind::Data, self.agreed.remote, self.agreed.local);
-        if ack.cut(self.words_max(bare, cx)) {
-            prefix.flags = prefix.flags.with(Flags::CUT);
+        let content = self.content(&ack);
+        let is_bare = !matches!(content, Content::Frames);
+        let mut flags = content.flags();
+        if ack.cut(self.words_max(is_bare, cx)) {
+            flags = flags.with(Flags::CUT);
         }
-        if self.ping_now {
-            prefix.flags = prefix.flags.with(Flags::PING);
-            cx.counters.pings += 1;
+        if self.ping_now || !is_bare && self.asks() {
+            flags = flags.with(Flags::PING);
         }
-        if !bare && self.asks() {
-            prefix.flags = prefix.flags.with(Flags::PING);
-        }
-        prefix.write(out);
+        cx.counters.pings += u64::from(self.ping_now);
+        Prefix { flags, ..Prefix::new(Kind::Data, self.agreed.remote, self.agreed.local) }.write(out);
         out.extend_from_slice(&packet.to_be_bytes());
         ack.write(out);
-        if bare {
-            cx.counters.acks_bare += u64::from(!self.ping_now);
-        } else {
-            let room = self.agreed.datagram_max - out.len() - cx.config.integrity.trailer_bytes();
-            let (idle, flying) = (!self.send.is_flying(), self.send.flying_bytes());
-            let filled = self.send.fill(packet, room, out);
-            self.unasked_bytes += self.send.flying_bytes() - flying;
-            cx.counters.fragments_sent += filled.fresh as u64;
-            cx.counters.retransmissions += filled.again as u64;
-            if idle && filled.again == 0 {
-                self.owed_since = now;
-            }
+        match content {
+            Content::Frames => self.fill(now, packet, out, cx),
+            Content::Nothing => cx.counters.acks_bare += u64::from(!self.ping_now),
+            Content::Probed(probe) => out.extend_from_slice(&probe.to_be_bytes()),
+            Content::Probe(size) => out.resize(size.saturating_sub(cx.config.integrity.trailer_bytes()), 0),
         }
         cx.config.integrity.seal(out);
         self.sent.record(now);
+        match content {
+            // What it acknowledges goes out once more: it may be lost for being large.
+            Content::Probe(_) => {
+                cx.counters.probes += 1;
+                self.path.sent(now, packet, self.rtt.timeout(cx.config.ack_delay));
+                return true;
+            }
+            Content::Probed(_) => self.probed = None,
+            Content::Frames | Content::Nothing => {}
+        }
         self.ack_now = false;
         self.ack_at = None;
         self.unacked_bytes = 0;
@@ -283,6 +334,35 @@ impl Link {
         self.ping_now = false;
         self.arm(now, cx);
         true
+    }
+
+    /// What the next datagram carries beside its acknowledgement.
+    fn content(&self, ack: &AckBlock) -> Content {
+        if let Some(probe) = self.probed {
+            return Content::Probed(probe);
+        }
+        if let Some(size) = self.path.probe() {
+            return Content::Probe(size);
+        }
+        // A bitmap that does not fit beside frames travels alone first.
+        let is_long = self.ack_now && ack.words().len() > RESERVED_WORDS;
+        if is_long || !self.send.can_fill() { Content::Nothing } else { Content::Frames }
+    }
+
+    /// Appends frames to a datagram.
+    fn fill(&mut self, now: Time, packet: u64, out: &mut Vec<u8>, cx: &mut Context<'_>) {
+        let room = self.path.size().saturating_sub(out.len() + cx.config.integrity.trailer_bytes());
+        let (idle, flying) = (!self.send.is_flying(), self.send.flying_bytes());
+        let filled = self.send.fill(packet, room, out);
+        self.unasked_bytes += self.send.flying_bytes() - flying;
+        if self.confirmed && self.send.can_fill() {
+            self.path.want(now);
+        }
+        cx.counters.fragments_sent += filled.fresh as u64;
+        cx.counters.retransmissions += filled.again as u64;
+        if idle && filled.again == 0 {
+            self.owed_since = now;
+        }
     }
 
     /// Whether the next datagram, one of many, asks to be acknowledged at once (SCTP does so by a bit, too: RFC 7053). Who sends
@@ -302,13 +382,14 @@ impl Link {
     }
 
     fn words_max(&self, bare: bool, cx: &Context<'_>) -> usize {
-        let room = self.agreed.datagram_max - data_header_bytes(0) - cx.config.integrity.trailer_bytes();
+        let room = self.path.size() - data_header_bytes(0) - cx.config.integrity.trailer_bytes();
         if bare { MAX_WORDS.min(room / 8) } else { RESERVED_WORDS }
     }
 
     /// When [`Self::timeout`] has something to do.
     pub fn next_timeout(&self, config: &TransportConfig) -> Option<Time> {
-        [self.ack_at, self.retransmit_at, self.ping_at, self.dead_at(config)].into_iter().flatten().min()
+        let times = [self.ack_at, self.retransmit_at, self.ping_at, self.path.next_timeout(), self.dead_at(config)];
+        times.into_iter().flatten().min()
     }
 
     /// When to give the peer up if it stays silent.
@@ -338,8 +419,10 @@ impl Link {
         if self.ping_at.is_some_and(|at| at <= now) {
             self.ping(now, cx.config);
         }
+        self.path.timeout(now);
         if self.retransmit_at.is_some_and(|at| at <= now) {
             let age = self.rtt.timeout(cx.config.ack_delay);
+            self.path.doubt();
             let flying = self.send.flying_bytes();
             self.send.expired(self.sent.newest_before(now, age));
             self.rtt.back_off();

@@ -11,6 +11,7 @@
 //!   bare one follows after [`TransportConfig::ack_delay`]. So a call and its reply cost two datagrams.
 //! - The retransmission timer is RFC 6298's; loss is also noticed when later datagrams arrive (RFC 9002's packet
 //!   threshold).
+//! - How large datagrams may be is found out ([`path`]: RFC 8899).
 //! - How much may be under way follows delay and not loss ([`congestion`]: Copa).
 //! - An opening takes two datagrams and tells incarnations apart by their [`BootEpoch`]. A hello by itself changes
 //!   nothing: a session begins, and an older one with the same address ends, when a datagram proves that its sender has
@@ -22,6 +23,7 @@ mod control;
 mod handshake;
 mod link;
 mod opening;
+pub mod path;
 mod peers;
 pub mod pool;
 pub(crate) mod random;
@@ -171,6 +173,9 @@ impl Transport {
             return;
         }
         self.queued = self.queued + link.send.queued_bytes() - queued;
+        if link.about_the_path(body.packet, body.flags, &body.frames) {
+            return self.touched(peer);
+        }
         let before = link.receive.reserved();
         let limit = self.config.max_reassembly_bytes_per_peer;
         let mut frames = Frames::new(body.frames);
@@ -192,9 +197,16 @@ impl Transport {
             events.push(Event::Message { peer, channel: Channel(fragment.channel), body });
         }
         self.reserved = self.reserved + link.receive.reserved() - before;
-        let wake = link.next_timeout(&self.config);
-        self.peers.wake_at(peer, wake);
-        self.peers.enqueue(peer);
+        self.touched(peer);
+    }
+
+    /// Something of an open session has changed: it may have something to send, and other times.
+    fn touched(&mut self, peer: Peer) {
+        if let Some(State::Up(link)) = self.peers.get(peer).map(|session| &session.state) {
+            let wake = link.next_timeout(&self.config);
+            self.peers.wake_at(peer, wake);
+            self.peers.enqueue(peer);
+        }
     }
 
     /// Writes the next datagram to put on the wire into `out` (cleared first) and says where to send it.
@@ -289,6 +301,18 @@ impl Transport {
         }
     }
 
+    /// The network takes no datagram of more than `limit` bytes (UDP payload) on the way to `addr`: the kernel knows that from
+    /// the link, or from an ICMP message. A session whose fragments no longer pass is over.
+    pub fn too_large(&mut self, now: Time, addr: SocketAddr, limit: usize, events: &mut Vec<Event>) {
+        let Some(peer) = self.peers.at(addr) else { return };
+        let Some(State::Up(link)) = self.peers.get_mut(peer).map(|session| &mut session.state) else { return };
+        if link.narrowed(now, limit) {
+            self.touched(peer);
+        } else {
+            self.lose(peer, LostReason::Narrow { limit }, events);
+        }
+    }
+
     /// Forgets a session and tells the other side, once: if that datagram is lost, the peer learns it when it sends
     /// something. Whatever was not acknowledged is dropped. Makes no event here.
     pub fn close(&mut self, now: Time, peer: Peer) {
@@ -302,6 +326,14 @@ impl Transport {
     /// Where a peer is; none when the session has ended.
     pub fn address(&self, peer: Peer) -> Option<SocketAddr> {
         self.peers.get(peer).map(|session| session.addr)
+    }
+
+    /// How large datagrams to a peer may be, as far as is known now, bytes of UDP payload; none when the session is not open.
+    pub fn datagram_size(&self, peer: Peer) -> Option<usize> {
+        match self.peers.get(peer).map(|session| &session.state) {
+            Some(State::Up(link)) => Some(link.datagram_size()),
+            _ => None,
+        }
     }
 
     /// How many fragments (before the session is open: messages) a peer has not acknowledged, sent or not.

@@ -6,6 +6,7 @@ mod halves;
 mod integrity;
 mod many;
 mod network;
+mod path;
 #[cfg(feature = "planted")]
 mod planted;
 mod sessions;

@@ -120,6 +120,12 @@ pub enum LostReason {
         /// The peer's.
         theirs: Integrity,
     },
+    /// The way to the peer takes only datagrams that are too small for this protocol.
+    #[error("the way there takes datagrams of at most {limit} bytes: too small; set a smaller largest datagram")]
+    Narrow {
+        /// What it takes, bytes of UDP payload.
+        limit: usize,
+    },
     /// A message that was queued before the session opened is larger than the peer takes.
     #[error("takes only messages smaller than one already queued for it")]
     TooSmall,
@@ -183,6 +189,8 @@ pub struct Counters {
     /// Datagrams that carried an acknowledgement and nothing else.
     pub acks_bare: u64,
     pub pings: u64,
+    /// Datagrams that tried how large a datagram may be.
+    pub probes: u64,
     pub hellos_sent: u64,
     pub resets_sent: u64,
     pub resets_received: u64,

@@ -5,6 +5,8 @@
 //! hello, hello ack                                          boot u64 | datagram_max u32 | message_max u32
 //! reset                                                     reason u8 | boot u64
 //! data             packet u64 | next u64 | heard u64 | waited u32 | words u8 | words x u64 | frames
+//!   or, with the flag PROBE,         padding
+//!   or, with the flag PROBED,        packet u64
 //! frame            sequence u64 | index u16 | count u16 | channel u8 | length u16 | bytes
 //! ```
 //!
@@ -38,7 +40,7 @@ pub const VERSION: u8 = 1;
 pub const MAGIC: u16 = u16::from_be_bytes(*b"DM");
 
 /// How far the sequence numbers of a session may run ahead of the oldest fragment that is not acknowledged.
-pub const WINDOW_FRAGMENTS: usize = 1_024;
+pub const WINDOW_FRAGMENTS: usize = 2_048;
 
 /// How many words of acknowledgement bitmap a datagram that carries frames leaves room for; a bare acknowledgement has
 /// room for all.

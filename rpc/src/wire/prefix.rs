@@ -40,6 +40,11 @@ impl Flags {
     /// The acknowledgement bitmap was cut: it says nothing about what lies beyond it.
     pub const CUT: Flags = Flags(2);
 
+    /// Tries whether a datagram of this size arrives: what follows the acknowledgement is padding.
+    pub const PROBE: Flags = Flags(4);
+    /// Such a datagram has arrived: what follows the acknowledgement is its packet number.
+    pub const PROBED: Flags = Flags(8);
+
     /// Whether all bits of `other` are set.
     pub fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0

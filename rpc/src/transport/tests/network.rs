@@ -38,6 +38,10 @@ pub struct Network {
     pub config: TransportConfig,
     /// Datagrams that were put on the wire.
     pub sent: u64,
+    /// Larger ones vanish.
+    pub mtu: usize,
+    /// The largest that arrived somewhere.
+    pub largest: usize,
 }
 
 impl Network {
@@ -56,6 +60,8 @@ impl Network {
             latency: MS / 10,
             config,
             sent: 0,
+            mtu: usize::MAX,
+            largest: 0,
         }
     }
 
@@ -82,6 +88,10 @@ impl Network {
                 self.sent += 1;
                 let limit = if to.ip().is_loopback() { 65_507 } else { self.config.datagram_max };
                 assert!(out.len() <= limit, "{} bytes", out.len());
+                if out.len() > self.mtu {
+                    continue;
+                }
+                self.largest = self.largest.max(out.len());
                 let (from, count, flying) = (node.addr, &mut self.count, &mut self.flying);
                 let arrival = self.now + self.latency;
                 let mut put = |bytes: &[u8], to| {
