@@ -9,5 +9,6 @@ mod network;
 mod path;
 #[cfg(feature = "planted")]
 mod planted;
+mod retransmission;
 mod sessions;
 mod wild;
