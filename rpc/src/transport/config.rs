@@ -14,8 +14,9 @@ pub struct KeepAlive {
 }
 
 impl Default for KeepAlive {
+    /// A call of 30 seconds costs about 48 datagrams beyond its own; a peer that dies is noticed after 3.5 seconds.
     fn default() -> Self {
-        KeepAlive { ping_every: Duration::from_millis(500), dead_after: Duration::from_millis(3_500) }
+        KeepAlive { ping_every: Duration::from_millis(1_250), dead_after: Duration::from_millis(3_500) }
     }
 }
 

@@ -32,6 +32,8 @@ const STALLED: u32 = 2;
 /// A ping that is not answered is repeated this much sooner than the first one came: on a bad link one answer in two is lost,
 /// and a peer must not be given up for that.
 const PING_HASTE: u32 = 4;
+/// And at least so soon, so that there are enough of them before the peer is given up.
+const PING_AGAIN_MAX: Duration = Duration::from_millis(100);
 /// So many pings must go unanswered before a peer is given up: those of one whole pause between pings.
 const PINGS_UNANSWERED_MIN: u32 = PING_HASTE + 1;
 
@@ -442,7 +444,7 @@ impl Link {
         self.ping_now = true;
         self.pings_unanswered = self.pings_unanswered.saturating_add(1);
         self.ping_at = if self.confirmed {
-            config.keep_alive.map(|keep| now + keep.ping_every / PING_HASTE)
+            config.keep_alive.map(|keep| now + (keep.ping_every / PING_HASTE).min(PING_AGAIN_MAX))
         } else {
             Some(now + backed_off(INITIAL, self.pings_unanswered))
         };
