@@ -5,8 +5,8 @@
 //! one byte; an enum's variant a `u32`; strings and byte strings are a length and the bytes; structs and
 //! tuples are their fields one after the other, without names, tags or padding. Nothing describes itself: both ends hold the same types.
 //!
-//! Decoding never trusts a length: a string cannot claim more memory than [`DECODE_BYTES_MAX`], or [`SMALL`] where the
-//! message itself is smaller, sequences grow as their elements arrive, and bytes left over are an error. Two shapes stay the
+//! Decoding never trusts a length: a string cannot claim more memory than [`DECODE_BYTES_MAX`], [`MEDIUM`], or [`SMALL`],
+//! by the size of the message itself, sequences grow as their elements arrive, and bytes left over are an error. Two shapes stay the
 //! service's own care: a sequence of elements that encode to nothing (`Vec<()>`) may claim any length, and a type that contains itself
 //! (a list of boxes) may be sent deeper than the stack.
 //!
@@ -22,7 +22,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 /// Most bytes that one message may decode to, counted as encoded.
-pub const DECODE_BYTES_MAX: usize = 64 << 20;
+pub const DECODE_BYTES_MAX: usize = 1 << 30;
+/// The limit for messages that are no longer than half of this.
+pub const MEDIUM: usize = 64 << 20;
 /// The limit for messages that are no longer than this, so that a small message cannot claim a large string.
 pub const SMALL: usize = 64 << 10;
 
@@ -107,11 +109,17 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 /// # Errors
 /// As for [`decode`].
 pub fn decode_in<T: DeserializeOwned>(order: ByteOrder, bytes: &[u8]) -> Result<T, CodecError> {
-    let decoded = match (order.is_big(), bytes.len() <= SMALL) {
-        (true, true) => bincode::serde::decode_from_slice(bytes, big::<SMALL>()),
-        (true, false) => bincode::serde::decode_from_slice(bytes, big::<DECODE_BYTES_MAX>()),
-        (false, true) => bincode::serde::decode_from_slice(bytes, little::<SMALL>()),
-        (false, false) => bincode::serde::decode_from_slice(bytes, little::<DECODE_BYTES_MAX>()),
+    match bytes.len() {
+        length if length <= SMALL => decode_within::<T, SMALL>(order, bytes),
+        length if length <= MEDIUM / 2 => decode_within::<T, MEDIUM>(order, bytes),
+        _ => decode_within::<T, DECODE_BYTES_MAX>(order, bytes),
+    }
+}
+
+fn decode_within<T: DeserializeOwned, const LIMIT: usize>(order: ByteOrder, bytes: &[u8]) -> Result<T, CodecError> {
+    let decoded = match order.is_big() {
+        true => bincode::serde::decode_from_slice(bytes, big::<LIMIT>()),
+        false => bincode::serde::decode_from_slice(bytes, little::<LIMIT>()),
     };
     match decoded {
         Ok((value, used)) if used == bytes.len() => Ok(value),

@@ -150,6 +150,25 @@ fn another_incarnation_runs_nothing_that_the_first_one_may_have_run() {
 }
 
 #[test]
+fn an_idempotent_call_runs_again_at_another_incarnation() {
+    guarded(|| {
+        let (server, bench) = alert_server(|builder| builder);
+        let (relay, lab) = relayed(&server, PATIENT);
+        let call = in_background(&lab, |lab| lab.hold_again(7));
+        bench.wait_inside(1);
+        relay.cut();
+        client_has_lost(&lab);
+        let (next, next_bench) = alert_server(|builder| builder);
+        relay.turn_to(next.local_addr());
+        relay.heal();
+        next_bench.wait_inside(1);
+        next_bench.open_gate();
+        assert_eq!(call.join().unwrap(), Ok(7));
+        bench.open_gate();
+    });
+}
+
+#[test]
 fn a_call_whose_reply_is_not_kept_has_run_and_says_so() {
     guarded(|| {
         let limits = ReplyLimits { client_bytes: 1 << 12, ..ReplyLimits::default() };

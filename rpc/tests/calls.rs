@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::*;
 use rpc::codec::ByteOrder;
+use rpc::driver::DriverConfig;
 use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, Failure, MethodId, Ran, ServiceId};
 
 #[test]
@@ -82,6 +83,25 @@ fn megabytes_travel_both_ways() {
         let mut reversed = bytes.clone();
         reversed.reverse();
         assert!(lab.reverse(Bytes(bytes)).unwrap() == Bytes(reversed));
+    });
+}
+
+#[test]
+fn results_of_64_mebibytes_travel_side_by_side() {
+    guarded(|| {
+        let mut config = DriverConfig::plain();
+        config.transport.max_message = 80 << 20;
+        // Room for one of them: the others wait for it.
+        config.transport.max_queued_bytes = 100 << 20;
+        let (server, _bench) = serve_at(loopback(), config.clone(), |builder| builder);
+        let config = ClientConfig { driver: config, timeout: Duration::from_secs(100), ..ClientConfig::plain() };
+        let lab = LabClient::new(Client::connect(server.local_addr(), config).unwrap());
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| assert_eq!(lab.zeros(64 << 20).unwrap().0.len(), 64 << 20));
+            }
+        });
+        assert_eq!(server.counters().replies_dropped, 0);
     });
 }
 

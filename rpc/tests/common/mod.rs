@@ -31,6 +31,9 @@ pub trait Lab {
     fn increment(&self) -> u64;
     /// Returns when the gate is opened, or the call is cancelled.
     fn hold(&self, number: u32) -> u32;
+    /// The same, but it may run twice.
+    #[rpc(idempotent)]
+    fn hold_again(&self, number: u32) -> u32;
     fn fail(&self, words: String);
     fn reverse(&self, bytes: Bytes) -> Bytes;
     fn zeros(&self, count: u64) -> Bytes;
@@ -95,6 +98,10 @@ impl Lab for Bench {
         }
         self.cancelled.fetch_add(u64::from(!gate.open), Ordering::SeqCst);
         number
+    }
+
+    fn hold_again(&self, number: u32) -> u32 {
+        self.hold(number)
     }
 
     fn fail(&self, words: String) {
