@@ -1,4 +1,5 @@
 //! A relay between one client and one server, which can be cut in either direction.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
