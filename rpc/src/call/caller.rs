@@ -80,6 +80,10 @@ impl Caller {
         let now = driver.now();
         let call = self.table.begin(target, now, timeout, arguments)?;
         self.counters.calls += 1;
+        if self.unsent.len() > 2 * self.table.len() {
+            let table = &mut self.table;
+            self.unsent.retain(|call| table.waiting(*call).is_some());
+        }
         self.unsent.push_back(call);
         self.pump(driver, now);
         Ok(call)

@@ -455,7 +455,8 @@ impl Watch {
             1..MANY => SLACK,
             _ => SLACK_BUSY,
         };
-        core.listens = core.drivers == 0 && often == 0;
+        // Who waits without driving, as tasks do, relies on this thread.
+        core.listens = core.drivers == 0 && (often == 0 || core.role.awaits());
         let due = core.next_due();
         core.asleep_until = match core.listens {
             true => due,
