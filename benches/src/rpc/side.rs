@@ -18,7 +18,7 @@ pub enum Role {
     /// Answer until standard input closes.
     Serve {
         /// Which stack.
-        stack: String,
+        stack: Stack,
         /// Where.
         #[arg(long, default_value_t = ANYWHERE)]
         bind: SocketAddr,
@@ -32,7 +32,7 @@ pub enum Role {
     /// Measure, and print figures.
     Call {
         /// Which stack.
-        stack: String,
+        stack: Stack,
         /// What the server announced.
         place: SocketAddr,
         /// The server's process, for its processor time.
@@ -63,11 +63,11 @@ impl Role {
         match self {
             Role::Serve { stack, bind, datagram, pin } => {
                 pinned(pin, Side::Server)?;
-                serve(&stack, bind, datagram)
+                serve(stack, bind, datagram)
             }
             Role::Call { stack, place, process, plan, datagram, pin } => {
                 pinned(pin, Side::Caller)?;
-                call(&stack, place, process, &plan, datagram)
+                call(stack, place, process, &plan, datagram)
             }
             Role::Tally { setup } => tally::serve(&setup),
         }
@@ -82,16 +82,16 @@ fn pinned(pin: bool, side: Side) -> Result<(), String> {
     process::pin(side).map_err(|error| format!("cannot bind this process to its processors: {error}"))
 }
 
-fn none(name: &str) -> String {
-    format!("no stack in this program is called {name}")
+fn not_here(stack: Stack) -> String {
+    format!("{stack} is not in this program, or not for this plan")
 }
 
-fn serve(name: &str, bind: SocketAddr, datagram: Option<usize>) -> Result<(), String> {
-    match Stack::named(name) {
-        Some(Stack::Udp { polling }) => ends_when_dismissed(move || raw::udp::serve(bind, polling)),
-        Some(Stack::Tcp(congestion)) => ends_when_dismissed(move || raw::tcp::serve(bind, congestion)),
-        Some(Stack::Ours(ours)) => ours::serve(bind, ours, datagram),
-        Some(Stack::Peer(_)) | None => Err(none(name)),
+fn serve(stack: Stack, bind: SocketAddr, datagram: Option<usize>) -> Result<(), String> {
+    match stack {
+        Stack::Udp { polling } => ends_when_dismissed(move || raw::udp::serve(bind, polling)),
+        Stack::Tcp(congestion) => ends_when_dismissed(move || raw::tcp::serve(bind, congestion)),
+        Stack::Ours(ours) => ours::serve(bind, ours, datagram),
+        Stack::Peer(_) => Err(not_here(stack)),
     }
 }
 
@@ -107,13 +107,14 @@ fn ends_when_dismissed(serve: impl FnOnce() -> Result<(), String> + Send + 'stat
     Ok(())
 }
 
-fn call(name: &str, place: SocketAddr, server: u32, plan: &str, datagram: Option<usize>) -> Result<(), String> {
+fn call(stack: Stack, place: SocketAddr, server: u32, plan: &str, datagram: Option<usize>) -> Result<(), String> {
     let plan: Plan = serde_json::from_str(plan).map_err(|error| format!("the plan cannot be read: {error}"))?;
-    match (Stack::named(name), plan) {
-        (Some(Stack::Udp { polling }), Plan::Calls(calls)) => raw::udp::call(name, place, server, &calls, polling),
-        (Some(Stack::Tcp(_)), Plan::Calls(calls)) => raw::tcp::call(name, place, server, &calls),
-        (Some(Stack::Tcp(_)), Plan::Goodput(goodput)) => raw::tcp::goodput(name, place, &goodput),
-        (Some(Stack::Ours(ours)), plan) => ours::call(name, place, server, plan, (ours, datagram)),
-        _ => Err(none(name)),
+    let name = &stack.to_string();
+    match (stack, plan) {
+        (Stack::Udp { polling }, Plan::Calls(calls)) => raw::udp::call(name, place, server, &calls, polling),
+        (Stack::Tcp(_), Plan::Calls(calls)) => raw::tcp::call(name, place, server, &calls),
+        (Stack::Tcp(_), Plan::Goodput(goodput)) => raw::tcp::goodput(name, place, &goodput),
+        (Stack::Ours(ours), plan) => ours::call(name, place, server, plan, (ours, datagram)),
+        _ => Err(not_here(stack)),
     }
 }

@@ -1,6 +1,7 @@
 //! What is compared.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// One way of calling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +68,6 @@ impl Stack {
         Stack::Peer(Peer::Quinn),
     ];
 
-    /// The one of this name.
-    pub fn named(name: &str) -> Option<Stack> {
-        let others = [Stack::Tcp(Congestion::Cubic), Stack::Tcp(Congestion::Bbr)];
-        Stack::ALL.into_iter().chain(others).find(|stack| stack.to_string() == name)
-    }
-
     /// Whether it needs the program of the peers.
     pub fn is_peer(self) -> bool {
         matches!(self, Stack::Peer(_))
@@ -84,6 +79,19 @@ impl Stack {
             Stack::Udp { polling: true } | Stack::Ours(Ours { polling: true, .. }) => "polling 100 us",
             _ => "sleeping",
         }
+    }
+}
+
+impl FromStr for Stack {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Stack, String> {
+        let others = [Stack::Tcp(Congestion::Cubic), Stack::Tcp(Congestion::Bbr)];
+        let found = Stack::ALL.into_iter().chain(others).find(|stack| stack.to_string() == name);
+        found.ok_or_else(|| {
+            let all: Vec<String> = Stack::ALL.iter().map(Stack::to_string).collect();
+            format!("no stack is called {name}; there are {}", all.join(", "))
+        })
     }
 }
 
@@ -115,8 +123,8 @@ mod tests {
     #[test]
     fn every_stack_is_found_by_its_name() {
         for stack in Stack::ALL {
-            assert_eq!(Stack::named(&stack.to_string()), Some(stack));
+            assert_eq!(stack.to_string().parse(), Ok(stack));
         }
-        assert_eq!(Stack::named("carrier_pigeon"), None);
+        assert!("carrier_pigeon".parse::<Stack>().is_err_and(|why| why.contains("rpc_plain_sleeping_async")));
     }
 }

@@ -98,7 +98,7 @@ impl Loss {
     fn lines(&self, launches: usize) -> Result<Vec<Figure>, String> {
         let counting = Duration::from_millis(if self.quick { 1_000 } else { 4_000 });
         let plan = lines::Plan { launches, counting, seed: self.seed };
-        let ours = Stack::named(OURS).ok_or("there is no such stack of ours")?;
+        let ours: Stack = OURS.parse()?;
         let peers = if self.no_peers { None } else { Some(peers::program()?) };
         let stacks = match &peers {
             Some(_) => {

@@ -40,7 +40,7 @@ pub(crate) struct Rpc {
 
     /// Measure these alone: names as in the figures, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    stacks: Vec<String>,
+    stacks: Vec<Stack>,
 
     /// Do not bind processes to their halves of the processors
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(crate) struct Rpc {
 
 impl Rpc {
     pub(crate) fn run(&self) -> Result<(), String> {
-        let stacks = self.chosen()?;
+        let stacks = self.chosen();
         let peers = if stacks.iter().any(|stack| stack.is_peer()) { Some(peers::program()?) } else { None };
         let plan = self.plan();
         let bar = bar(plan.launches * stacks.len());
@@ -74,15 +74,8 @@ impl Rpc {
         Plan { launches, calls, pin: !self.no_pin }
     }
 
-    fn chosen(&self) -> Result<Vec<Stack>, String> {
-        let wanted = |stack: &Stack| !(self.no_peers && stack.is_peer());
-        if self.stacks.is_empty() {
-            return Ok(Stack::ALL.into_iter().filter(wanted).collect());
-        }
-        let named = |name: &String| {
-            let all: Vec<String> = Stack::ALL.iter().map(Stack::to_string).collect();
-            Stack::named(name).ok_or_else(|| format!("no stack is called {name}; there are {}", all.join(", ")))
-        };
-        self.stacks.iter().map(named).filter(|stack| stack.as_ref().map_or(true, wanted)).collect()
+    fn chosen(&self) -> Vec<Stack> {
+        let all = if self.stacks.is_empty() { &Stack::ALL[..] } else { &self.stacks };
+        all.iter().copied().filter(|stack| !(self.no_peers && stack.is_peer())).collect()
     }
 }
