@@ -153,8 +153,8 @@ pub fn calls(figures: &[Figure]) -> Vec<Ratio> {
     ratios.figure(&names::datagrams("rpc_plain_sleeping"), AtMost(2.01));
     ratios.figure(&names::datagrams("rpc_plain_sleeping_explicit"), About(4.0));
     for (peer, limit) in [("tarpc", 2.0), ("tonic", 5.0)] {
-        ratios.median(&names::rate("rpc_plain_sleeping_async", 64), &names::rate(peer, 64), Some(AtLeast(limit)));
-        ratios.median(&names::rate("rpc_plain_sleeping", 64), &names::rate(peer, 64), None);
+        ratios.median(&names::rate("rpc_plain_polling_async", 64), &names::rate(peer, 64), Some(AtLeast(limit)));
+        ratios.median(&names::rate("rpc_plain_sleeping_async", 64), &names::rate(peer, 64), None);
     }
     let result = names::result;
     ratios.median(&result("rpc_plain_polling"), &names::bulk("udp_polling"), Some(AtLeast(0.7)));

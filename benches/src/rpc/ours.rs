@@ -15,6 +15,7 @@ use super::stack::Ours;
 #[rpc::service]
 pub trait Measured {
     /// The number itself.
+    #[rpc(inline)]
     fn echo(&self, number: u64) -> u64;
     /// So many bytes.
     fn fetch(&self, bytes: u32) -> Bytes;
