@@ -146,6 +146,7 @@ impl Pair {
                 let (side, bytes) = (usize::from(side & 1), vec![*side; usize::from(*length)]);
                 let Some(peer) = self.peers[side] else { return };
                 match self.sides[side].send(self.now, peer, Channel(3), &[&bytes]) {
+                    Err(SendError::NotFragmented { .. }) => unreachable!("everything may be cut"),
                     Err(SendError::TooManyPeers { .. }) => unreachable!("sending opens no session"),
                     Ok(()) => assert!(bytes.len() <= MAX_MESSAGE),
                     Err(SendError::Gone | SendError::TooLarge { .. } | SendError::Backlog { .. }) => {}

@@ -93,6 +93,16 @@ pub enum CallErrorKind {
         /// Largest that may be sent.
         limit: usize,
     },
+    /// The arguments do not fit into one datagram, and the client's lesson is that nothing is cut into fragments.
+    #[error(
+        "the arguments do not fit into one datagram ({bytes} bytes, limit {limit}), and fragmentation is switched off"
+    )]
+    NotFragmented {
+        /// Size of the request.
+        bytes: usize,
+        /// Largest that may be sent.
+        limit: usize,
+    },
     /// The handler panicked; with these words if it had any.
     #[error("the server's handler panicked: {0}")]
     Panicked(String),
@@ -175,6 +185,7 @@ impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
         let kind = match error {
             SendError::TooLarge { bytes, limit } => CallErrorKind::TooLarge { bytes, limit },
+            SendError::NotFragmented { bytes, limit } => CallErrorKind::NotFragmented { bytes, limit },
             SendError::Backlog { queued } => CallErrorKind::Backlog { queued },
             SendError::Gone | SendError::TooManyPeers { .. } => CallErrorKind::Closed(error.to_string()),
         };

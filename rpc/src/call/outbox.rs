@@ -50,7 +50,11 @@ impl Outbox {
             let why = match driver.send(peer, Channel::CALL, &[&message::reply_header(call, status), body]) {
                 Ok(()) => return true,
                 // Not even an empty queue has room for it.
-                Err(error @ (SendError::TooLarge { .. } | SendError::Backlog { queued: 0 })) => error.to_string(),
+                Err(
+                    error @ (SendError::TooLarge { .. }
+                    | SendError::NotFragmented { .. }
+                    | SendError::Backlog { queued: 0 }),
+                ) => error.to_string(),
                 Err(SendError::Backlog { .. }) if self.bytes + body.len() + REPLY_CHARGE <= self.bytes_max => {
                     self.bytes += body.len() + REPLY_CHARGE;
                     self.waiting.push_back(Waiting { peer, call, status, body: std::mem::take(body) });

@@ -194,7 +194,7 @@ impl Driver {
         let mut count = 0;
         if inbox.is_empty() {
             inbox.clear();
-            let many = self.batching.pays();
+            let many = self.batching.pays() && !self.socket.is_watched();
             count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
             self.batching.learn(many, count);
         }
@@ -256,9 +256,9 @@ impl Driver {
         self.transport.plant(bug);
     }
 
-    /// See [`Transport::counters`].
+    /// See [`Transport::counters`]; with what the socket lost.
     pub fn counters(&self) -> Counters {
-        self.transport.counters()
+        Counters { receive_overflows: self.socket.overflows(), ..self.transport.counters() }
     }
 
     /// See [`Transport::unacknowledged`].

@@ -21,6 +21,8 @@ const BULK_BYTES: usize = DATAGRAM_BYTES / 2;
 /// What stands before the payload in a packet: IP and UDP.
 const IPV4_HEADERS: usize = 20 + 8;
 const IPV6_HEADERS: usize = 40 + 8;
+/// While datagrams keep standing in a queue, every so manyth read asks how many found it full.
+const CROWDED_READS: u32 = 16;
 /// How often to go on after an error that is about a single datagram.
 const ATTEMPTS: usize = 8;
 
@@ -78,6 +80,7 @@ pub(super) struct Socket {
     is_v6: bool,
     /// The only peer, where there is one.
     dedicated_to: Option<SocketAddr>,
+    overflow: Overflow,
     /// Peers whose hosts said that nothing listens there.
     pub refused: Vec<SocketAddr>,
     /// Peers to whom only datagrams up to this size (UDP payload, bytes) can go.
@@ -111,7 +114,19 @@ impl Socket {
         } else {
             setsockopt(&udp, sockopt::Ipv4RecvErr, &true)
         };
-        Ok(Socket { udp, is_v6, dedicated_to: None, refused: Vec::new(), narrow: Vec::new() })
+        // Without this nobody says what a full receive buffer has cost, and nothing else is missed.
+        let _ = setsockopt(&udp, sockopt::RxqOvfl, &1);
+        Ok(Socket { udp, is_v6, dedicated_to: None, overflow: Overflow::new(), refused: Vec::new(), narrow: Vec::new() })
+    }
+
+    /// Whether the next datagram should be read alone, because it may come with news of drops.
+    pub fn is_watched(&self) -> bool {
+        self.overflow.watched
+    }
+
+    /// Datagrams that were dropped because the receive buffer was full, as far as is known.
+    pub fn overflows(&self) -> u64 {
+        self.overflow.dropped
     }
 
     /// See [`super::Driver::dedicate`].
@@ -131,8 +146,14 @@ impl Socket {
         for _ in 0..ATTEMPTS {
             let read = if many { self.receive_many(arrivals) } else { self.receive_one(arrivals) };
             match read {
-                Ok(count) => return Ok(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+                Ok(count) => {
+                    self.overflow.watch(count);
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.overflow.watch(0);
+                    return Ok(0);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_about_one_datagram(&error) => self.read_errors(),
                 Err(error) => return Err(error),
@@ -145,7 +166,9 @@ impl Socket {
         let Arrivals { buffer, found } = arrivals;
         let mut count = 0;
         for (slot, space) in found.iter_mut().zip(buffer.chunks_exact_mut(DATAGRAM_BYTES)) {
-            match self.udp.recv_from(space) {
+            let watched = std::mem::take(&mut self.overflow.watched);
+            let read = if watched { self.overflow.read(&self.udp, space) } else { self.udp.recv_from(space) };
+            match read {
                 Ok(arrival) => *slot = arrival,
                 Err(error) if count == 0 => return Err(error),
                 Err(error) => {
@@ -290,6 +313,60 @@ impl Socket {
             self.narrow.iter().find(|narrow| own(narrow)).map_or(bytes - 1, |(_, limit)| (*limit).min(bytes - 1));
         self.narrow.retain(|narrow| !own(narrow));
         self.narrow.push((to, limit));
+    }
+}
+
+/// What the kernel says of datagrams that found the receive buffer full (SO_RXQ_OVFL, socket(7)): how many there have been, and it says
+/// so with each datagram that came later, to whoever reads it by `recvmsg`. That is dearer than the plain call, so only the
+/// first datagram behind a queue is read so.
+#[derive(Debug)]
+struct Overflow {
+    watched: bool,
+    /// Reads that found several datagrams, since the queue was last empty.
+    crowded: u32,
+    /// The kernel's count, which has 32 bits, when it last told.
+    told: u32,
+    dropped: u64,
+    control: Vec<u8>,
+}
+
+impl Overflow {
+    fn new() -> Self {
+        Overflow { watched: false, crowded: 0, told: 0, dropped: 0, control: nix::cmsg_space!(u32) }
+    }
+
+    /// A read found so many datagrams.
+    fn watch(&mut self, count: usize) {
+        match count {
+            0 => {
+                self.watched |= self.crowded > 0;
+                self.crowded = 0;
+            }
+            1 => {}
+            _ => {
+                self.crowded += 1;
+                self.watched |= self.crowded.is_multiple_of(CROWDED_READS);
+            }
+        }
+    }
+
+    /// Reads one datagram, and what is said beside it.
+    fn read(&mut self, udp: &UdpSocket, space: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let mut slices = [IoSliceMut::new(space)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let message = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut slices, Some(&mut self.control), flags)?;
+        let told = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::RxqOvfl(count) => Some(count),
+            _ => None,
+        });
+        // Without a sender's address (which does not happen) it reads as an empty datagram.
+        let from = message.address.as_ref().and_then(standard);
+        let arrival = from.map_or((0, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))), |from| (message.bytes, from));
+        if let Some(told) = told {
+            self.dropped += u64::from(told.wrapping_sub(self.told));
+            self.told = told;
+        }
+        Ok(arrival)
     }
 }
 

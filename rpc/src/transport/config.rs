@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Lessons;
 use crate::wire::{DATAGRAM_MIN, Integrity};
 
 /// How an endpoint notices that a silent peer is dead.
@@ -60,6 +61,8 @@ pub struct TransportConfig {
     /// What guards datagrams against damage. Two endpoints with different ones refuse each other. Anything but
     /// [`Integrity::Crc32`] is for measurements and lessons: a message may then arrive damaged, or not at all.
     pub integrity: Integrity,
+    /// What is switched off to see what it is for.
+    pub lessons: Lessons,
 }
 
 impl TransportConfig {
@@ -81,6 +84,7 @@ impl TransportConfig {
             give_up_after: Duration::from_secs(10),
             max_peers: 4_096,
             integrity: Integrity::Crc32,
+            lessons: Lessons::default(),
         }
     }
 }
@@ -94,6 +98,9 @@ impl TransportConfig {
         self.max_message = self.max_message.min(u32::MAX as usize);
         if let Some(keep) = &mut self.keep_alive {
             keep.ping_every = keep.ping_every.max(Duration::from_millis(1));
+        }
+        if let Some(fixed) = &mut self.lessons.fixed_timeout {
+            *fixed = (*fixed).max(Duration::from_millis(1));
         }
         // What may be received at all must fit into reassembly, or it would be sent again for ever.
         let one_message = self.max_message + 2 * largest;

@@ -11,7 +11,7 @@ use super::receive::{Accepted, ReceiveHalf};
 use super::rtt::{INITIAL, Rtt, backed_off};
 use super::send::{SendHalf, SendLimits};
 use super::sent_times::SentTimes;
-use super::types::{BootEpoch, Counters, LostReason};
+use super::types::{BootEpoch, Counters, LostReason, SendError};
 use crate::planted::{Bug, Planted};
 use crate::time::Time;
 use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS, Reader, SessionId};
@@ -82,6 +82,8 @@ pub(super) struct Link {
     pub agreed: Agreed,
     pub send: SendHalf,
     pub receive: ReceiveHalf,
+    /// Bytes of a message that may not be cut.
+    uncut_max: Option<usize>,
     rtt: Rtt,
     congestion: Congestion,
     path: Path,
@@ -120,9 +122,10 @@ impl Link {
         };
         Link {
             agreed,
-            send: SendHalf::new(limits),
-            receive: ReceiveHalf::new(fragment_bytes, agreed.message_max),
-            rtt: Rtt::default(),
+            send: SendHalf::new(limits).teach(config.lessons),
+            receive: ReceiveHalf::new(fragment_bytes, agreed.message_max).teach(config.lessons),
+            uncut_max: config.lessons.no_fragmentation.then_some(fragment_bytes),
+            rtt: Rtt::new(config.lessons),
             congestion,
             path: Path::new(agreed.datagram_max),
             probed: None,
@@ -150,6 +153,15 @@ impl Link {
         self.planted = planted;
         self.send.planted = planted;
         self.receive.planted = planted;
+    }
+
+    /// Whether a message of so many bytes may be queued.
+    pub fn check_size(&self, bytes: usize) -> Result<(), SendError> {
+        match self.uncut_max {
+            Some(limit) if bytes > limit => Err(SendError::NotFragmented { bytes, limit }),
+            _ if bytes > self.agreed.message_max => Err(SendError::TooLarge { bytes, limit: self.agreed.message_max }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether [`Self::transmit`] would write a datagram.
@@ -256,6 +268,7 @@ impl Link {
         allowance: usize,
         cx: &mut Context<'_>,
     ) -> Accepted {
+        let asked = self.ack_now;
         let accepted = self.receive.accept(fragment, bytes, allowance);
         match accepted {
             Accepted::Single | Accepted::Part | Accepted::Assembled(_) => {
@@ -276,6 +289,9 @@ impl Link {
         }
         if self.ack_at.is_none() {
             self.ack_at = Some(now + cx.config.ack_delay);
+        }
+        if cx.config.lessons.no_working_acks {
+            (self.ack_now, self.ack_at) = (asked, None);
         }
         accepted
     }

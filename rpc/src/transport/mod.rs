@@ -21,6 +21,7 @@ mod config;
 pub mod congestion;
 mod control;
 mod handshake;
+mod lessons;
 mod link;
 mod opening;
 pub mod path;
@@ -50,6 +51,7 @@ use random::Random;
 use receive::Accepted;
 
 pub use config::{KeepAlive, TransportConfig};
+pub use lessons::Lessons;
 pub use types::{Body, BootEpoch, Channel, Counters, Event, LostReason, Peer, SendError};
 
 /// All sessions of one endpoint: no clock, no socket, and no randomness but the seed.
@@ -137,7 +139,7 @@ impl Transport {
     pub fn send(&mut self, _now: Time, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
         let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
         let total = parts.iter().map(|part| part.len()).sum();
-        check_size(total, session.state.message_max(&self.config))?;
+        session.state.check_size(total, &self.config)?;
         let before = session.state.queued_bytes();
         let charge = total + send::FRAGMENT_CHARGE;
         if before + charge > self.config.max_queued_bytes {
@@ -391,7 +393,7 @@ impl Transport {
         let before = session.state.queued_bytes();
         if let State::Opening(opening) = &mut session.state {
             for (channel, bytes) in opening.pending.drain(..) {
-                fits &= bytes.len() <= agreed.message_max;
+                fits &= link.check_size(bytes.len()).is_ok();
                 link.send.push(channel, &[&bytes], bytes.len().min(agreed.message_max), &mut self.pool);
                 self.pool.give(bytes);
             }
@@ -408,8 +410,4 @@ impl Transport {
         events.push(Event::Up { peer, addr, boot: agreed.boot });
         self.peers.enqueue(peer);
     }
-}
-
-fn check_size(bytes: usize, limit: usize) -> Result<(), SendError> {
-    if bytes > limit { Err(SendError::TooLarge { bytes, limit }) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::config::TransportConfig;
 use super::link::Link;
 use super::opening::Opening;
-use super::types::Peer;
+use super::types::{Peer, SendError};
 use crate::time::Time;
 
 /// How far a session is.
@@ -32,11 +32,14 @@ impl State {
         }
     }
 
-    /// The largest message that may be queued.
-    pub fn message_max(&self, config: &TransportConfig) -> usize {
+    /// Whether a message of so many bytes may be queued.
+    pub fn check_size(&self, bytes: usize, config: &TransportConfig) -> Result<(), SendError> {
         match self {
-            State::Opening(_) => config.max_message,
-            State::Up(link) => link.agreed.message_max,
+            State::Opening(_) if bytes > config.max_message => {
+                Err(SendError::TooLarge { bytes, limit: config.max_message })
+            }
+            State::Opening(_) => Ok(()),
+            State::Up(link) => link.check_size(bytes),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::lessons::Lessons;
 use crate::planted::{Bug, Planted};
 use crate::wire::{AckBlock, Echo, Fragment, MAX_WORDS, WINDOW_FRAGMENTS};
 
@@ -47,6 +48,7 @@ pub struct ReceiveHalf {
     /// By the sequence number of the first fragment.
     partial: BTreeMap<u64, Partial>,
     reserved: usize,
+    lessons: Lessons,
     pub(crate) planted: Planted,
 }
 
@@ -62,8 +64,14 @@ impl ReceiveHalf {
             ahead_count: 0,
             partial: BTreeMap::new(),
             reserved: 0,
+            lessons: Lessons::default(),
             planted: Planted::default(),
         }
+    }
+
+    /// The same with some rules switched off.
+    pub fn teach(self, lessons: Lessons) -> Self {
+        ReceiveHalf { lessons, ..self }
     }
 
     /// Reassembly memory that is set aside, bytes.
@@ -110,7 +118,8 @@ impl ReceiveHalf {
     }
 
     fn duplicate(&self, fragment: Fragment) -> Accepted {
-        let again = fragment.count == 1 && self.planted.has(Bug::DuplicateDelivered);
+        let delivered = self.lessons.deliver_duplicates || self.planted.has(Bug::DuplicateDelivered);
+        let again = fragment.count == 1 && delivered;
         if again { Accepted::Single } else { Accepted::Duplicate }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::lessons::Lessons;
+
 /// Wait this long at least: a thread that the scheduler has put aside comes back within a couple of milliseconds, and
 /// to take it for a loss would only add to its load.
 pub const FLOOR: Duration = Duration::from_millis(2);
@@ -21,9 +23,15 @@ pub struct Rtt {
     smooth: Option<(u64, u64)>,
     /// How often the timer ran out since the last progress.
     backed_off: u32,
+    lessons: Lessons,
 }
 
 impl Rtt {
+    /// Without samples; perhaps with some rules switched off.
+    pub fn new(lessons: Lessons) -> Self {
+        Rtt { lessons, ..Rtt::default() }
+    }
+
     /// One measured round trip, without the time that the peer waited.
     pub fn sample(&mut self, round_trip: Duration) {
         let sample = crate::time::nanoseconds(round_trip).min(60_000_000_000);
@@ -55,13 +63,14 @@ impl Rtt {
 
     /// The retransmission timeout now. `ack_delay` is how long the peer may hold back an acknowledgement.
     pub fn timeout(&self, ack_delay: Duration) -> Duration {
-        let base = match self.smooth {
-            None => INITIAL,
-            Some((smooth, deviation)) => {
+        let base = match (self.lessons.fixed_timeout, self.smooth) {
+            (Some(fixed), _) => fixed,
+            (None, None) => INITIAL,
+            (None, Some((smooth, deviation))) => {
                 (Duration::from_nanos(smooth.saturating_add(4 * deviation)) + ack_delay).max(FLOOR)
             }
         };
-        backed_off(base, self.backed_off)
+        if self.lessons.no_back_off { base } else { backed_off(base, self.backed_off) }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::lessons::Lessons;
 use super::pool::Pool;
 use crate::planted::{Bug, Planted};
 use crate::wire::{AckBlock, FRAME_HEADER_BYTES, Fragment, WireError, write_frame_header};
@@ -88,6 +89,7 @@ pub struct SendHalf {
     queued_bytes: usize,
     outstanding: usize,
     flying: usize,
+    lessons: Lessons,
     pub(crate) planted: Planted,
 }
 
@@ -104,8 +106,14 @@ impl SendHalf {
             queued_bytes: 0,
             outstanding: 0,
             flying: 0,
+            lessons: Lessons::default(),
             planted: Planted::default(),
         }
+    }
+
+    /// The same with some rules switched off.
+    pub fn teach(self, lessons: Lessons) -> Self {
+        SendHalf { lessons, ..self }
     }
 
     /// Fragments that are not acknowledged, sent or not.
@@ -306,7 +314,7 @@ impl SendHalf {
                 outgoing.status = Status::Lost;
                 self.flying_bytes -= outgoing.charge();
                 self.flying -= 1;
-                if !self.planted.has(Bug::LostForgotten) {
+                if !self.lessons.no_retransmission && !self.planted.has(Bug::LostForgotten) {
                     self.lost.push_back(sequence);
                 }
                 count += 1;

@@ -4,6 +4,7 @@ mod bottleneck;
 mod exactly_once;
 mod halves;
 mod integrity;
+mod lessons;
 mod many;
 mod network;
 mod path;

@@ -145,6 +145,16 @@ pub enum SendError {
         /// The largest that would have been taken.
         limit: usize,
     },
+    /// The message does not fit into one fragment, and [`Lessons::no_fragmentation`](super::Lessons::no_fragmentation) is set.
+    #[error(
+        "message of {bytes} bytes does not fit into one datagram ({limit} bytes), and fragmentation is switched off"
+    )]
+    NotFragmented {
+        /// Its size.
+        bytes: usize,
+        /// The largest that would have been taken.
+        limit: usize,
+    },
     /// Too much is queued, for this peer or for all together: try again when some of it has been acknowledged.
     #[error("the send queue is full ({queued} bytes)")]
     Backlog {
@@ -186,6 +196,8 @@ pub struct Counters {
     pub garbage_dropped: u64,
     /// Fragments for which there was no reassembly memory, or outside of the window.
     pub overflow_dropped: u64,
+    /// Datagrams that the kernel dropped because the socket's receive buffer was full, as far as later ones have told.
+    pub receive_overflows: u64,
     /// Datagrams that carried an acknowledgement and nothing else.
     pub acks_bare: u64,
     pub pings: u64,
