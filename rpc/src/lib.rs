@@ -2,8 +2,8 @@
 //!
 //! The layers are the modules, from the bottom up: [`wire`] is what a datagram looks like, [`transport`] makes messages
 //! reliable (pure: no clock, no socket), [`driver`] gives the transport a UDP socket and a clock; [`impair`] injects faults
-//! below it. On top, [`call`] is request and reply, with [`codec`] for arguments and results, [`service`] for
-//! stubs, [`reflection`] for callers without any, and [`names`] for finding servers.
+//! below it, and [`trace`] shows what goes over the wire. On top, [`call`] is request and reply, with [`codec`] for
+//! arguments and results, [`service`] for stubs, [`reflection`] for callers without any, and [`names`] for finding servers.
 #![forbid(unsafe_code)]
 
 // The stubs name this crate, and it has services of its own.
@@ -11,6 +11,7 @@ extern crate self as rpc;
 
 pub mod call;
 pub mod codec;
+mod counters;
 pub mod driver;
 pub mod impair;
 pub mod names;
@@ -20,6 +21,7 @@ mod planted;
 pub mod planted;
 pub mod reflection;
 pub mod time;
+pub mod trace;
 pub mod transport;
 pub mod wire;
 

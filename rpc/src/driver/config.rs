@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::impair::Impairments;
+use crate::trace::Trace;
 use crate::transport::TransportConfig;
 
 /// How a [`Driver`](super::Driver) is set up.
@@ -15,6 +16,8 @@ pub struct DriverConfig {
     pub impairments: Impairments,
     /// How large socket buffers to ask the kernel for, bytes; it may grant less.
     pub socket_buffer: usize,
+    /// Where every datagram is written down, if it is.
+    pub trace: Option<Trace>,
 }
 
 impl DriverConfig {
@@ -24,6 +27,7 @@ impl DriverConfig {
             transport: TransportConfig::plain(),
             impairments: Impairments::default(),
             socket_buffer: 4 << 20,
+            trace: None,
         }
     }
 }

@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 
 use crate::impair::Impairer;
 use crate::time::Time;
+use crate::trace::Tracer;
 use crate::transport::{BootEpoch, Channel, Counters, Peer, SendError, Transport};
 use socket::{BATCH, Departure, Socket};
 
@@ -54,6 +55,7 @@ pub struct Driver {
     socket: Socket,
     transport: Transport,
     impairer: Option<Impairer>,
+    tracer: Option<Tracer>,
     boot: BootEpoch,
     local: SocketAddr,
     origin: Instant,
@@ -80,14 +82,22 @@ impl Driver {
         let local = socket.local_addr().map_err(DriverError::Setup)?;
         let boot = BootEpoch(os_random().map_err(DriverError::Setup)?);
         let seed = os_random().map_err(DriverError::Setup)?;
+        let origin = Instant::now();
+        let trailer_bytes = config.transport.integrity.trailer_bytes();
+        let mut transport = Transport::new(config.transport, boot, seed);
+        let tracer = config.trace.map(|trace| {
+            transport.keep_unsealed();
+            Tracer::new(trace, local, trailer_bytes, origin)
+        });
         let departure = Departure { bytes: Vec::new(), to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) };
         Ok(Driver {
             socket: Socket::new(socket, config.socket_buffer).map_err(DriverError::Setup)?,
-            transport: Transport::new(config.transport, boot, seed),
+            transport,
             impairer: config.impairments.is_any().then(|| Impairer::new(config.impairments)),
+            tracer,
             boot,
             local,
-            origin: Instant::now(),
+            origin,
             received_at: Time::ZERO,
             departures: vec![departure; BATCH],
             held: 0..0,
@@ -146,10 +156,10 @@ impl Driver {
 
     fn flush_at(&mut self, now: Time) {
         if let Some(impairer) = &mut self.impairer {
-            let (socket, transport) = (&mut self.socket, &mut self.transport);
+            let (socket, transport, tracer) = (&mut self.socket, &mut self.transport, &mut self.tracer);
             let [departure, ..] = &mut self.departures[..] else { return };
             impairer.due(now, |bytes, to| socket.send_loosely(bytes, to));
-            while let Some(to) = transport.transmit(now, &mut departure.bytes) {
+            while let Some(to) = next(transport, tracer, now, &mut departure.bytes) {
                 impairer.apply(now, &departure.bytes, to, |bytes, to| socket.send_loosely(bytes, to));
             }
             return;
@@ -180,7 +190,7 @@ impl Driver {
     /// Fills the departures from the transport; returns how many.
     fn load(&mut self, now: Time) -> usize {
         for (count, departure) in self.departures.iter_mut().enumerate() {
-            match self.transport.transmit(now, &mut departure.bytes) {
+            match next(&mut self.transport, &mut self.tracer, now, &mut departure.bytes) {
                 Some(to) => departure.to = to,
                 None => return count,
             }
@@ -203,9 +213,14 @@ impl Driver {
         if count == 0 && self.is_idle(now) {
             return Ok(0);
         }
+        let known = inbox.events.len();
         for place in 0..count {
             let Some(from) = inbox.arrivals.from(place) else { continue };
-            self.transport.receive(now, from, inbox.arrivals.datagram_mut(place), &mut inbox.events);
+            let (datagram, events) = (inbox.arrivals.datagram_mut(place), &mut inbox.events);
+            match &mut self.tracer {
+                None => self.transport.receive(now, from, datagram, events),
+                Some(tracer) => tracer.receive(&mut self.transport, now, from, datagram, events),
+            }
             inbox.attribute(place);
         }
         while let Some(addr) = self.socket.refused.pop() {
@@ -215,6 +230,9 @@ impl Driver {
             self.transport.too_large(now, addr, limit, &mut inbox.events);
         }
         self.transport.timeout(now, &mut inbox.events);
+        if let Some(tracer) = &self.tracer {
+            tracer.sessions(now, inbox.events.get(known..).unwrap_or_default());
+        }
         inbox.attribute(0);
         self.flush_at(now);
         Ok(count)
@@ -280,6 +298,14 @@ impl Driver {
 impl AsFd for Driver {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.udp.as_fd()
+    }
+}
+
+/// The next datagram to put on the wire.
+fn next(transport: &mut Transport, tracer: &mut Option<Tracer>, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
+    match tracer {
+        None => transport.transmit(now, out),
+        Some(tracer) => tracer.transmit(transport, now, out),
     }
 }
 

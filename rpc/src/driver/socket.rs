@@ -116,7 +116,14 @@ impl Socket {
         };
         // Without this nobody says what a full receive buffer has cost, and nothing else is missed.
         let _ = setsockopt(&udp, sockopt::RxqOvfl, &1);
-        Ok(Socket { udp, is_v6, dedicated_to: None, overflow: Overflow::new(), refused: Vec::new(), narrow: Vec::new() })
+        Ok(Socket {
+            udp,
+            is_v6,
+            dedicated_to: None,
+            overflow: Overflow::new(),
+            refused: Vec::new(),
+            narrow: Vec::new(),
+        })
     }
 
     /// Whether the next datagram should be read alone, because it may come with news of drops.

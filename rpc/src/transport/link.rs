@@ -74,6 +74,8 @@ pub(super) struct Context<'a> {
     pub random: &'a mut Random,
     pub pool: &'a mut Pool,
     pub counters: &'a mut Counters,
+    /// Takes what is about to be sealed.
+    pub unsealed: Option<&'a mut Vec<u8>>,
 }
 
 /// An open session.
@@ -332,6 +334,9 @@ impl Link {
             Content::Nothing => cx.counters.acks_bare += u64::from(!self.ping_now),
             Content::Probed(probe) => out.extend_from_slice(&probe.to_be_bytes()),
             Content::Probe(size) => out.resize(size.saturating_sub(cx.config.integrity.trailer_bytes()), 0),
+        }
+        if let Some(unsealed) = &mut cx.unsealed {
+            unsealed.extend_from_slice(out);
         }
         cx.config.integrity.seal(out);
         self.sent.record(now);

@@ -74,6 +74,8 @@ pub struct Transport {
     queued: usize,
     /// Room for what [`Self::timeout`] finds; empty between calls.
     due: Vec<Peer>,
+    /// Where somebody wants to see it: the datagram that [`Self::transmit`] wrote last, before it was sealed.
+    unsealed: Option<Vec<u8>>,
     planted: Planted,
 }
 
@@ -84,6 +86,7 @@ macro_rules! context {
             random: &mut $self.random,
             pool: &mut $self.pool,
             counters: &mut $self.counters,
+            unsealed: $self.unsealed.as_mut(),
         }
     };
 }
@@ -106,6 +109,7 @@ impl Transport {
             reserved: 0,
             queued: 0,
             due: Vec::new(),
+            unsealed: None,
             planted: Planted::default(),
         }
     }
@@ -214,6 +218,9 @@ impl Transport {
     /// Writes the next datagram to put on the wire into `out` (cleared first) and says where to send it.
     pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
         out.clear();
+        if let Some(unsealed) = &mut self.unsealed {
+            unsealed.clear();
+        }
         let addr = self.transmit_control(out).or_else(|| self.transmit_session(now, out))?;
         self.counters.datagrams_sent += 1;
         self.counters.bytes_sent += out.len() as u64;
@@ -254,6 +261,16 @@ impl Transport {
                 return Some(addr);
             }
         }
+    }
+
+    /// From now on, [`Self::unsealed`] has something to show.
+    pub(crate) fn keep_unsealed(&mut self) {
+        self.unsealed = Some(Vec::new());
+    }
+
+    /// What the last datagram of [`Self::transmit`] was before it was sealed, if it carried data.
+    pub(crate) fn unsealed(&self) -> &[u8] {
+        self.unsealed.as_deref().unwrap_or_default()
     }
 
     /// Whether [`Self::transmit`] may have something.

@@ -24,7 +24,7 @@ mod hello;
 mod integrity;
 mod prefix;
 mod reader;
-mod sums;
+pub(crate) mod sums;
 
 pub use ack::{AckBlock, Echo, MAX_WORDS};
 pub use frame::{FRAME_HEADER_BYTES, Fragment, Frames, write_frame_header};
