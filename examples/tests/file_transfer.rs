@@ -201,7 +201,7 @@ fn bad_arguments_are_refused_with_what_to_do() {
 
 #[test]
 fn the_checks_of_the_hops_catch_what_is_damaged_on_the_wire_unless_there_are_none() {
-    let wire = |integrity| Link { integrity, corrupt: 0.05, seed: 11 };
+    let wire = |integrity| Link { integrity, corrupt: 0.05, seed: 11, trace: None };
     let report = transfer(None, true, wire(Integrity::Crc32)).unwrap();
     assert_eq!((report.wrong, report.flipped), (0, 0));
     assert!(report.damaged() > 0, "{report}");
@@ -214,7 +214,7 @@ fn the_checks_of_the_hops_catch_what_is_damaged_on_the_wire_unless_there_are_non
 fn with_nothing_to_guard_the_hops_the_ends_still_make_the_file_right() {
     // Only the relay damages here: what becomes of sessions whose own numbers are damaged is another lesson.
     let link = Link { integrity: Integrity::None, ..Link::default() };
-    let report = transfer(NonZeroU64::new(4), false, link).unwrap();
+    let report = transfer(NonZeroU64::new(4), false, link.clone()).unwrap();
     assert!(report.wrong == 0 && report.flipped > 0, "{report}");
     let report = transfer(NonZeroU64::new(4), true, link).unwrap();
     assert_eq!(report.wrong, report.flipped, "{report}");
@@ -223,7 +223,7 @@ fn with_nothing_to_guard_the_hops_the_ends_still_make_the_file_right() {
 /// A sample of 100 chunks, with all stations in this process.
 fn transfer(corrupt_every: Option<NonZeroU64>, trust_the_hops: bool, link: Link) -> Result<Report, TransferError> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let station = |number| Link { seed: link.seed + number, ..link };
+    let station = |number| Link { seed: link.seed + number, ..link.clone() };
     let receiver = Receiver::start(any, &Destination::Nowhere, station(1))?;
     let relay = Relay::start(any, receiver.local_addr(), corrupt_every, station(2))?;
     let source = Source::sample(400_000, 1)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use examples::tsp::instances::Published;
 use examples::tsp::over_rpc::{Finished, TspQueueClient, TspServer, work};
 use examples::tsp::{ASCENT_ROUNDS, Problem};
+use rpc::driver::DriverConfig;
 use rpc::{Client, ClientConfig, Failure};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tsp_rpc");
@@ -16,7 +17,10 @@ fn server(name: &str) -> (Published, TspServer) {
     let published = Published::named(name).unwrap();
     let problem = Problem::new(published.instance(), ASCENT_ROUNDS);
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    (published, TspServer::start(any, &problem, published.text, ASCENT_ROUNDS as u32, 2).unwrap())
+    (
+        published,
+        TspServer::start(any, &problem, published.text, ASCENT_ROUNDS as u32, 2, DriverConfig::plain()).unwrap(),
+    )
 }
 
 fn client(server: &TspServer) -> TspQueueClient {
@@ -45,7 +49,7 @@ fn a_task_whose_worker_never_comes_back_is_done_by_another() {
     deserter.problem().unwrap();
     assert!(deserter.next(None).unwrap().is_some());
     drop(deserter);
-    work(server.local_addr()).unwrap();
+    work(server.local_addr(), DriverConfig::plain()).unwrap();
     let report = server.wait(HANG).unwrap();
     assert_eq!(report.length, published.optimum);
     let (done, all) = server.progress();
@@ -66,7 +70,7 @@ fn tours_that_are_none_and_tasks_that_were_never_given_are_not_believed() {
         liar.next(Some(Finished { id, expanded: u64::MAX })).unwrap();
     }
     assert_eq!(server.progress().0, 0);
-    work(server.local_addr()).unwrap();
+    work(server.local_addr(), DriverConfig::plain()).unwrap();
     assert_eq!(server.wait(HANG).unwrap().length, published.optimum);
 }
 

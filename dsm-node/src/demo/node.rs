@@ -9,6 +9,7 @@ use examples::ladder;
 use examples::tsp::instances::Published;
 use examples::tsp::over_rpc::{self, TspError, TspServer};
 use examples::tsp::{ASCENT_ROUNDS, Problem, Report, over_dsm};
+use rpc::driver::DriverConfig;
 
 use crate::complain;
 
@@ -38,7 +39,9 @@ impl Node {
         let result = match self.part {
             Part::Ladder { samples } => measure(samples),
             Part::Tsp { instance } => solve(&instance),
-            Part::Work { server } => over_rpc::work(server).map(drop).map_err(|error| error.to_string()),
+            Part::Work { server } => {
+                over_rpc::work(server, DriverConfig::plain()).map(drop).map_err(|error| error.to_string())
+            }
         };
         match result {
             Ok(()) => 0,
@@ -74,7 +77,7 @@ fn problem(published: Published) -> Problem {
 /// The server's part, which the demo plays itself.
 pub(super) fn serve(published: Published) -> Result<TspServer, TspError> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    TspServer::start(any, &problem(published), published.text, ASCENT_ROUNDS as u32, DEPTH)
+    TspServer::start(any, &problem(published), published.text, ASCENT_ROUNDS as u32, DEPTH, DriverConfig::plain())
 }
 
 fn report_to_line(report: &Report) -> String {

@@ -21,6 +21,7 @@ use examples::file_transfer::{
     CHUNK_BYTES_MAX, Destination, FILE_BYTES_MAX, Link, Order, Receiver, Relay, Source, TransferError, send,
 };
 use rpc::impair::parse_probability;
+use rpc::trace::Trace;
 use rpc::wire::Integrity;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -128,6 +129,10 @@ struct Hops {
     /// Decides the sample, and which datagrams are damaged
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Write every datagram to this file as a packet ladder, and to FILE.pcapng for Wireshark; a relay and a receiver that are
+    /// started, too, write to FILE.relay and FILE.receiver
+    #[arg(long, value_name = "FILE")]
+    trace: Option<String>,
 }
 
 #[derive(Args)]
@@ -179,7 +184,7 @@ fn source(sending: &Sending, hops: &Hops) -> Result<Source, Failure> {
 
 fn conduct(source: &Source, next: SocketAddr, sending: &Sending, hops: &Hops) -> Result<ExitCode, Failure> {
     let Sending { chunk, rounds, trust_the_hops, .. } = *sending;
-    let order = Order { chunk_bytes: chunk, rounds, trust_the_hops, link: hops.link(0) };
+    let order = Order { chunk_bytes: chunk, rounds, trust_the_hops, link: hops.link(0)? };
     let report = send(source, next, &order)?;
     say(format_args!("{}: {report}", source.name()))?;
     Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -190,13 +195,13 @@ fn all_in_one(sending: &Sending, memory: &Memory, storing: &Storing, hops: &Hops
     let any = "127.0.0.1:0";
     let mut arguments = vec!["receive".to_owned(), "--listen".to_owned(), any.to_owned()];
     let to = storing.to.as_ref().map(|to| ["--to".as_ref(), to.as_os_str()]);
-    let receiver = Station::start("receiver", &hops.pass_on(arguments), to.iter().flatten().copied())?;
+    let receiver = Station::start("receiver", &hops.pass_on("receiver", arguments), to.iter().flatten().copied())?;
     arguments = ["relay", "--listen", any, "--next"].map(str::to_owned).to_vec();
     arguments.push(receiver.addr.to_string());
     if let Some(every) = memory.corrupt_in_memory {
         arguments.extend(["--corrupt-in-memory".to_owned(), every.to_string()]);
     }
-    let relay = Station::start("relay", &hops.pass_on(arguments), [])?;
+    let relay = Station::start("relay", &hops.pass_on("relay", arguments), [])?;
     let status = conduct(&source, relay.addr, sending, hops)?;
     relay.end()?;
     receiver.end()?;
@@ -210,7 +215,7 @@ fn relay(
     hops: &Hops,
     leash: &Leash,
 ) -> Result<ExitCode, Failure> {
-    let relay = Relay::start(listen, next, memory.corrupt_in_memory, hops.link(1))?;
+    let relay = Relay::start(listen, next, memory.corrupt_in_memory, hops.link(1)?)?;
     let signal = leash.tie(relay.dismisser())?;
     say(format_args!("listening at {}", relay.local_addr()))?;
     relay.wait();
@@ -219,7 +224,7 @@ fn relay(
 
 fn receive(listen: SocketAddr, storing: &Storing, hops: &Hops, leash: &Leash) -> Result<ExitCode, Failure> {
     let destination = storing.to.clone().map_or(Destination::Nowhere, Destination::Named);
-    let receiver = Receiver::start(listen, &destination, hops.link(2))?;
+    let receiver = Receiver::start(listen, &destination, hops.link(2)?)?;
     let signal = leash.tie(receiver.dismisser())?;
     say(format_args!("listening at {}", receiver.local_addr()))?;
     receiver.wait();
@@ -241,15 +246,17 @@ fn say(line: fmt::Arguments<'_>) -> Result<(), Failure> {
 
 impl Hops {
     /// What a station sends is damaged by a seed of its own.
-    fn link(&self, station: u64) -> Link {
+    fn link(&self, station: u64) -> Result<Link, Failure> {
         let seed = self.seed.wrapping_mul(3).wrapping_add(station);
-        Link { integrity: self.integrity, corrupt: self.corrupt_on_the_wire, seed }
+        let trace = self.trace.as_ref().map(Trace::create).transpose().map_err(|error| Failure(error.to_string()))?;
+        Ok(Link { integrity: self.integrity, corrupt: self.corrupt_on_the_wire, seed, trace })
     }
 
-    fn pass_on(&self, mut arguments: Vec<String>) -> Vec<String> {
-        let Hops { integrity, corrupt_on_the_wire, seed } = self;
+    fn pass_on(&self, station: &str, mut arguments: Vec<String>) -> Vec<String> {
+        let Hops { integrity, corrupt_on_the_wire, seed, trace } = self;
         arguments.extend(["--leash".to_owned(), format!("--integrity={integrity}"), format!("--seed={seed}")]);
         arguments.push(format!("--corrupt-on-the-wire={corrupt_on_the_wire}"));
+        arguments.extend(trace.iter().map(|trace| format!("--trace={trace}.{station}")));
         arguments
     }
 }

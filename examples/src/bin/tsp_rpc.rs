@@ -6,12 +6,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use examples::tsp::over_rpc::{self, TspServer};
 use examples::tsp::{Choice, Chosen, Report};
+use rpc::driver::DriverConfig;
+use rpc::trace::Trace;
 
 /// How long workers that have nothing left to do are waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -27,6 +30,8 @@ struct Arguments {
     workers: u8,
     #[command(flatten)]
     choice: Choice,
+    #[command(flatten)]
+    seeing: Seeing,
 }
 
 #[derive(Subcommand)]
@@ -38,21 +43,39 @@ enum Role {
         listen: SocketAddr,
         #[command(flatten)]
         choice: Choice,
+        #[command(flatten)]
+        seeing: Seeing,
     },
     /// Only work
     Work {
         /// The server's address
         #[arg(long, value_name = "IP:PORT")]
         server: SocketAddr,
+        #[command(flatten)]
+        seeing: Seeing,
     },
+}
+
+#[derive(Args)]
+struct Seeing {
+    /// Write every datagram of this process to this file as a packet ladder, and to FILE.pcapng for Wireshark
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+}
+
+impl Seeing {
+    fn config(&self) -> Result<DriverConfig, String> {
+        let trace = self.trace.as_ref().map(Trace::create).transpose().map_err(|error| error.to_string())?;
+        Ok(DriverConfig { trace, ..DriverConfig::plain() })
+    }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.role {
-        None => all_in_one(&arguments.choice, arguments.workers),
-        Some(Role::Serve { listen, choice }) => serve(&choice, listen),
-        Some(Role::Work { server }) => over_rpc::work(server).map(|_| ()).map_err(|error| error.to_string()),
+        None => all_in_one(&arguments.choice, arguments.workers, &arguments.seeing),
+        Some(Role::Serve { listen, choice, seeing }) => serve(&choice, listen, &seeing),
+        Some(Role::Work { server, seeing }) => work(server, &seeing),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,14 +86,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(chosen: &Chosen, listen: SocketAddr) -> Result<TspServer, String> {
-    TspServer::start(listen, &chosen.problem, &chosen.text, chosen.ascent, chosen.depth)
+fn work(server: SocketAddr, seeing: &Seeing) -> Result<(), String> {
+    over_rpc::work(server, seeing.config()?).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn start(chosen: &Chosen, listen: SocketAddr, seeing: &Seeing) -> Result<TspServer, String> {
+    TspServer::start(listen, &chosen.problem, &chosen.text, chosen.ascent, chosen.depth, seeing.config()?)
         .map_err(|error| error.to_string())
 }
 
-fn serve(choice: &Choice, listen: SocketAddr) -> Result<(), String> {
+fn serve(choice: &Choice, listen: SocketAddr, seeing: &Seeing) -> Result<(), String> {
     let chosen = choice.load()?;
-    let server = start(&chosen, listen)?;
+    let server = start(&chosen, listen, seeing)?;
     eprintln!("serving at {}", server.local_addr());
     let report = loop {
         if let Some(report) = server.wait(Duration::from_secs(1)) {
@@ -81,9 +108,9 @@ fn serve(choice: &Choice, listen: SocketAddr) -> Result<(), String> {
     conclude(&chosen, &report)
 }
 
-fn all_in_one(choice: &Choice, workers: u8) -> Result<(), String> {
+fn all_in_one(choice: &Choice, workers: u8, seeing: &Seeing) -> Result<(), String> {
     let chosen = choice.load()?;
-    let server = start(&chosen, SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let server = start(&chosen, SocketAddr::from(([127, 0, 0, 1], 0)), seeing)?;
     let mut workers = Workers::start(workers, server.local_addr()).map_err(|error| format!("no worker: {error}"))?;
     let report = loop {
         if let Some(report) = server.wait(Duration::from_millis(100)) {

@@ -32,7 +32,7 @@ struct State {
 impl Line {
     /// To the station at `next`, which is asked up to `tries` times, and has `patience` to answer where there is nothing to read.
     pub fn new(next: SocketAddr, link: Link, patience: Duration, tries: u32) -> Result<Line, TransferError> {
-        let client = connect(next, link)?;
+        let client = connect(next, &link)?;
         let state = Mutex::new(State { client, sessions: 1, gone: Counters::default() });
         Ok(Line { next, link, patience, tries, state })
     }
@@ -65,7 +65,7 @@ impl Line {
     fn renew(&self) -> Result<(), TransferError> {
         let mut state = self.state();
         let seed = self.link.seed.wrapping_add(state.sessions);
-        let old = std::mem::replace(&mut state.client, connect(self.next, Link { seed, ..self.link })?);
+        let old = std::mem::replace(&mut state.client, connect(self.next, &Link { seed, ..self.link.clone() })?);
         state.sessions += 1;
         let (gone, last) = (&mut state.gone, old.counters().transport);
         gone.datagrams_received += last.datagrams_received;
@@ -93,6 +93,6 @@ fn is_hopeless(error: &CallError) -> bool {
     matches!(reason, LostReason::Unreachable | LostReason::Version { .. } | LostReason::Integrity { .. })
 }
 
-fn connect(next: SocketAddr, link: Link) -> Result<Client, TransferError> {
+fn connect(next: SocketAddr, link: &Link) -> Result<Client, TransferError> {
     Ok(Client::connect(next, ClientConfig { driver: link.driver(), ..ClientConfig::plain() })?)
 }

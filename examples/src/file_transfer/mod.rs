@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 
 use rpc::driver::DriverConfig;
 use rpc::impair::Impairments;
+use rpc::trace::Trace;
 use rpc::transport::TransportConfig;
 use rpc::wire::Integrity;
 use rpc::{Bytes, CallError, StartError};
@@ -109,7 +110,7 @@ pub struct Account {
 }
 
 /// What the hops are like.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Link {
     /// What guards the datagrams.
     pub integrity: Integrity,
@@ -117,12 +118,15 @@ pub struct Link {
     pub corrupt: f64,
     /// Decides which.
     pub seed: u64,
+    /// Where every datagram is written down, if it is.
+    pub trace: Option<Trace>,
 }
 
 impl Link {
     fn driver(&self) -> DriverConfig {
         DriverConfig {
             transport: TransportConfig { integrity: self.integrity, ..TransportConfig::plain() },
+            trace: self.trace.clone(),
             impairments: Impairments { corrupt: self.corrupt, seed: self.seed, ..Impairments::default() },
             ..DriverConfig::plain()
         }

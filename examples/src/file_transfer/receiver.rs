@@ -28,7 +28,7 @@ impl Receiver {
     pub fn start(listen: SocketAddr, destination: &Destination, link: Link) -> Result<Receiver, TransferError> {
         let store = Mutex::new(Store::new(destination)?);
         let desk = Arc::new(Desk { station: Station::default(), store });
-        let addr = desk.station.open(listen, link, FileTransferServer::shared(Arc::clone(&desk)))?;
+        let addr = desk.station.open(listen, &link, FileTransferServer::shared(Arc::clone(&desk)))?;
         Ok(Receiver { desk, addr })
     }
 

@@ -42,11 +42,11 @@ impl Relay {
     ) -> Result<Relay, TransferError> {
         let desk = Arc::new(Desk {
             station: Station::default(),
-            line: Line::new(next, link, PATIENCE, 1)?,
+            line: Line::new(next, link.clone(), PATIENCE, 1)?,
             memory: Memory { corrupt_every, passed: AtomicU64::new(0), flipped: AtomicU64::new(0) },
             length: AtomicU64::new(0),
         });
-        let addr = desk.station.open(listen, link, FileTransferServer::shared(Arc::clone(&desk)))?;
+        let addr = desk.station.open(listen, &link, FileTransferServer::shared(Arc::clone(&desk)))?;
         Ok(Relay { desk, addr })
     }
 

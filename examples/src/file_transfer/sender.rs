@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TRIES: u32 = 5;
 
 /// How to send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Order {
     /// Bytes of a chunk.
     pub chunk_bytes: u32,
@@ -33,7 +33,7 @@ pub struct Order {
 pub fn send(source: &Source, next: SocketAddr, order: &Order) -> Result<Report, TransferError> {
     let plan = Plan { length: source.length(), chunk_bytes: order.chunk_bytes };
     plan.check().map_err(TransferError::File)?;
-    let sender = Sender { source, plan, line: Line::new(next, order.link, PATIENCE, TRIES)? };
+    let sender = Sender { source, plan, line: Line::new(next, order.link.clone(), PATIENCE, TRIES)? };
     let report = sender.send(order);
     if matches!(report, Err(TransferError::Call { .. })) {
         // Who does not answer is not asked to go, either.

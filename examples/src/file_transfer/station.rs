@@ -19,7 +19,7 @@ pub(super) struct Station {
 
 impl Station {
     /// Serves from now on; answers where.
-    pub fn open(&self, listen: SocketAddr, link: Link, service: impl Service) -> Result<SocketAddr, TransferError> {
+    pub fn open(&self, listen: SocketAddr, link: &Link, service: impl Service) -> Result<SocketAddr, TransferError> {
         // One thread: chunks come one after the other, and the file has one writer.
         let server = Server::builder(link.driver()).bind(listen)?.pool(1).serve(service).start()?;
         let addr = server.local_addr();

@@ -94,7 +94,7 @@ pub struct TspServer {
 
 impl TspServer {
     /// Cuts the problem into tasks and serves them at `listen` (port 0: any free one). `text` is the file that
-    /// `problem` was read from, `ascent` the rounds it was prepared with.
+    /// `problem` was read from, `ascent` the rounds it was prepared with, `config` the server's socket and transport.
     ///
     /// # Errors
     /// The address cannot be had.
@@ -104,6 +104,7 @@ impl TspServer {
         text: &str,
         ascent: u32,
         depth: usize,
+        config: DriverConfig,
     ) -> Result<TspServer, TspError> {
         let start = Instant::now();
         let tasks = problem.tasks(depth);
@@ -125,10 +126,7 @@ impl TspServer {
         let desk =
             Arc::new(Desk { problem: problem.clone(), description, state: Mutex::new(state), changed: Condvar::new() });
         // No handler waits for anything, so one thread serves all workers.
-        let server = Server::builder(DriverConfig::plain())
-            .bind(listen)?
-            .pool(1)
-            .serve(TspQueueServer::shared(Arc::clone(&desk)));
+        let server = Server::builder(config).bind(listen)?.pool(1).serve(TspQueueServer::shared(Arc::clone(&desk)));
         Ok(TspServer { desk, handle: server.start()? })
     }
 
@@ -278,8 +276,9 @@ pub struct Worked {
 ///
 /// # Errors
 /// The server cannot be reached, or was lost.
-pub fn work(server: SocketAddr) -> Result<Worked, TspError> {
-    let client = TspQueueClient::new(Client::connect(server, ClientConfig::plain())?);
+pub fn work(server: SocketAddr, config: DriverConfig) -> Result<Worked, TspError> {
+    let client =
+        TspQueueClient::new(Client::connect(server, ClientConfig { driver: config, ..ClientConfig::plain() })?);
     let Description { text, ascent } = client.problem()?;
     let problem = Problem::new(tsplib::parse(&text)?, (ascent as usize).min(ASCENT_ROUNDS_MAX));
     let best = RemoteBest { client: &client, limit: Cell::new(u32::MAX), failure: RefCell::new(None) };
