@@ -12,6 +12,7 @@
 //! | [`jacobi`] | neighbours that exchange borders once per barrier | `jacobi` |
 //! | [`tsp`] | a work queue and a best bound: shared memory beside RPC | `tsp`, `tsp_rpc` |
 //! | [`bank`] | a service with a name: what may be repeated, what may not; numbers in another byte order | `bank` |
+//! | [`lessons`] | what each part of RPC over UDP is for: it is switched off | `lessons` |
 //! | [`file_transfer`] | the end-to-end argument, over RPC alone: a relay that damages what it keeps | `file_transfer` |
 
 #![forbid(unsafe_code)]
@@ -23,5 +24,6 @@ pub mod file_transfer;
 pub mod hello;
 pub mod jacobi;
 pub mod ladder;
+pub mod lessons;
 pub mod mutual_exclusion;
 pub mod tsp;
