@@ -13,6 +13,7 @@
 //! | [`tsp`] | a work queue and a best bound: shared memory beside RPC | `tsp`, `tsp_rpc` |
 //! | [`bank`] | a service with a name: what may be repeated, what may not; numbers in another byte order | `bank` |
 //! | [`lessons`] | what each part of RPC over UDP is for: it is switched off | `lessons` |
+//! | [`pairs`] | small jobs in four forms: over shared memory and over RPC, naive and good | `pair` |
 //! | [`file_transfer`] | the end-to-end argument, over RPC alone: a relay that damages what it keeps | `file_transfer` |
 
 #![forbid(unsafe_code)]
@@ -26,4 +27,5 @@ pub mod jacobi;
 pub mod ladder;
 pub mod lessons;
 pub mod mutual_exclusion;
+pub mod pairs;
 pub mod tsp;

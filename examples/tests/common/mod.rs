@@ -1,5 +1,7 @@
 //! Starts the programs as real processes, a job at a time.
 
+#![allow(dead_code, reason = "not every test needs all of it")]
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};

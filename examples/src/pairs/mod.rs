@@ -1,0 +1,132 @@
+//! Small jobs, each over shared memory and over RPC: same algorithm, same input, same answer.
+//!
+//! Every job comes in four forms: for each way the *naive* one, which walks into the trap of its abstraction, and the one that a
+//! good programmer writes. Shared memory pays for each page that moves, whatever is on it; so it wants things that are used
+//! together to lie together, and things that are not to lie apart. RPC pays for each call, whatever is in it; so it wants many
+//! things in one call.
+//!
+//! | job | shows |
+//! | --- | --- |
+//! | [`tickets`] | one hot word |
+//! | [`neighbours`] | false sharing: words that nobody shares on a page that everybody does |
+//! | [`chain`] | pointers followed one after the other |
+//! | [`table`] | a hash table, some keys much more popular than others |
+//! | [`stream`] | large items from one to all others |
+//!
+//! Each node hands in a number, and the sum of these is the answer, which [`Pair::answer`] computes without memory and network.
+
+pub mod chain;
+mod desk;
+pub mod neighbours;
+pub mod stream;
+pub mod table;
+pub mod tickets;
+
+use std::time::Duration;
+
+use dsm_core::Dsm;
+use rpc::{CallError, StartError};
+use thiserror::Error;
+
+use crate::figures::Meter;
+
+/// What a form is written over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Shared memory.
+    Dsm,
+    /// Calls to a server at node 0.
+    Rpc,
+}
+
+/// One way to do a job.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// Its name in tables and on command lines.
+    pub name: &'static str,
+    /// What it is written over.
+    pub over: Over,
+    /// What it does, in a few words.
+    pub what: &'static str,
+    run: fn(&Dsm, u64) -> Result<Outcome, PairError>,
+}
+
+/// A job in all its forms.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair {
+    /// Its name in tables and on command lines.
+    pub name: &'static str,
+    /// What it shows.
+    pub shows: &'static str,
+    /// What its size counts.
+    pub unit: &'static str,
+    /// A size that takes about a second in the slowest form.
+    pub size: u64,
+    /// The naive form over shared memory, the good one, and the two over RPC.
+    pub forms: &'static [Form],
+    answer: fn(u64, u64) -> u64,
+}
+
+/// All of them.
+pub const ALL: [Pair; 5] = [tickets::PAIR, neighbours::PAIR, chain::PAIR, table::PAIR, stream::PAIR];
+
+/// What a run gave, and what it cost all nodes together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The sum of what the nodes handed in.
+    pub answer: u64,
+    /// From the moment at which all were ready to the end of the slowest.
+    pub elapsed: Duration,
+    /// Messages sent.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Why a job could not be done.
+#[derive(Debug, Error)]
+pub enum PairError {
+    /// The memory cannot be had.
+    #[error("shared memory: {0}")]
+    Dsm(#[from] dsm_core::Error),
+    /// No socket, or no thread.
+    #[error("cannot start: {0}")]
+    Start(#[from] StartError),
+    /// The server did not answer.
+    #[error("call to the server failed: {0}")]
+    Call(#[from] CallError),
+}
+
+impl Pair {
+    /// The answer for so many nodes.
+    pub fn answer(&self, nodes: usize, size: u64) -> u64 {
+        (self.answer)(nodes as u64, size)
+    }
+}
+
+impl Form {
+    /// Collective: every node with the same arguments, and every node gets the same outcome.
+    ///
+    /// # Errors
+    /// [`PairError`]. The nodes that succeed wait for the others until these have ended.
+    pub fn run(&self, dsm: &Dsm, size: u64) -> Result<Outcome, PairError> {
+        (self.run)(dsm, size)
+    }
+}
+
+/// Does the part that counts: all begin together, and the slowest ends it.
+fn measured(dsm: &Dsm, work: impl FnOnce() -> Result<u64, PairError>) -> Result<Outcome, PairError> {
+    let meter = Meter::start(dsm);
+    let handed_in = work()?;
+    let cost = meter.stop(dsm, handed_in)?;
+    Ok(Outcome { answer: cost.work, elapsed: cost.elapsed, messages: cost.messages, bytes: cost.bytes })
+}
+
+/// Numbers that look random and are the same everywhere: SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
+/// Generators", OOPSLA 2014).
+fn mixed(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
