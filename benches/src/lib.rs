@@ -10,6 +10,7 @@
 //! * [`report`]: table, ratios, JSON.
 //! * [`loss`]: what becomes of calls when packets are lost or damaged, servers crash, or there are too many calls.
 //! * [`mod@rpc`]: calls, beside raw sockets and the stacks that people use.
+//! * [`stubs`]: apart from the launches, what a stub costs beside marshalling by hand.
 //! * [`checksum`]: apart from the launches, what each check of a datagram catches and costs.
 #![forbid(unsafe_code)]
 
@@ -20,5 +21,6 @@ pub mod node;
 pub mod report;
 pub mod rpc;
 pub mod served;
+pub mod stubs;
 
 pub use yardstick::figure;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::call::{Interface, Method, Refusal, Request, Service};
+use crate::call::{Interface, JsonRequest, Method, Refusal, Request, Service};
 
 /// Longest arguments in JSON; as values in memory they take many times more.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
@@ -136,17 +136,15 @@ impl Reflection for Mirror {
             return Err(JsonError::UnknownMethod { wanted: method, there });
         };
         let mut reply = Vec::new();
-        let mut request = Request::json(method.id, parse(&arguments)?, method.arguments, &mut reply);
-        let outcome = found.dispatch(&mut request);
-        let failed = request.failed();
-        match outcome {
+        let mut request = JsonRequest { arguments: parse(&arguments)?, names: method.arguments, failed: false };
+        match found.dispatch(&mut Request::json(method.id, &mut request, &mut reply)) {
             Ok(()) => {}
             Err(Refusal::BadResult(text)) => return Err(JsonError::BadResult(text)),
             Err(Refusal::BadArguments(text)) => return Err(JsonError::BadArguments(text)),
             Err(other) => return Err(JsonError::BadArguments(other.to_string())),
         }
         let text = String::from_utf8(reply).map_err(|error| JsonError::BadResult(error.to_string()))?;
-        if failed { Err(JsonError::Application(text)) } else { Ok(text) }
+        if request.failed { Err(JsonError::Application(text)) } else { Ok(text) }
     }
 }
 

@@ -54,6 +54,7 @@ pub use failure::Failure;
 pub use interface::{Interface, Method, Schema, SchemaMismatch};
 pub use message::{MethodId, ServiceId};
 pub use pending::PendingCall;
+pub(crate) use request::JsonRequest;
 pub use request::Request;
 pub use server::{Server, ServerBuilder, ServerCounters, ServerHandle};
 pub use service::{CallKind, Refusal, Service};

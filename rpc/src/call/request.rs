@@ -22,27 +22,34 @@ pub struct Request<'a> {
 #[derive(Debug)]
 enum Form<'a> {
     Encoded { arguments: &'a [u8], order: ByteOrder },
-    Json { arguments: Value, names: &'static [(&'static str, &'static str)], failed: bool },
+    Json(&'a mut JsonRequest),
+}
+
+/// A request in JSON. Apart, so that the other kind has nothing to clean up.
+#[derive(Debug)]
+pub(crate) struct JsonRequest {
+    /// An array of all, or an object by name.
+    pub(crate) arguments: Value,
+    /// Those of the method, with their types.
+    pub(crate) names: &'static [(&'static str, &'static str)],
+    /// Whether the answer is the method's own error.
+    pub(crate) failed: bool,
 }
 
 impl<'a> Request<'a> {
     /// A request as it came from the wire; the encoded result will be appended to `reply`.
+    #[inline]
     pub fn encoded(method: MethodId, arguments: &'a [u8], order: ByteOrder, reply: &'a mut Vec<u8>) -> Self {
         Request { method, form: Form::Encoded { arguments, order }, reply }
     }
 
-    /// A request with arguments in JSON: an array of all, or an object by name. `names` are those of the method, with
-    /// their types. The result will be appended to `reply` as JSON.
-    pub(crate) fn json(
-        method: MethodId,
-        arguments: Value,
-        names: &'static [(&'static str, &'static str)],
-        reply: &'a mut Vec<u8>,
-    ) -> Self {
-        Request { method, form: Form::Json { arguments, names, failed: false }, reply }
+    /// A request in JSON; the result will be appended to `reply` as JSON.
+    pub(crate) fn json(method: MethodId, request: &'a mut JsonRequest, reply: &'a mut Vec<u8>) -> Self {
+        Request { method, form: Form::Json(request), reply }
     }
 
     /// Which method.
+    #[inline]
     pub fn method(&self) -> MethodId {
         self.method
     }
@@ -51,13 +58,14 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// [`Refusal::BadArguments`] if they are no such tuple.
+    #[inline]
     pub fn arguments<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
         match &mut self.form {
             Form::Encoded { arguments, order } => {
                 codec::decode_in(*order, arguments).map_err(|error| Refusal::BadArguments(error.to_string()))
             }
-            Form::Json { arguments, names, .. } => {
-                json::arguments(std::mem::take(arguments), names).map_err(Refusal::BadArguments)
+            Form::Json(request) => {
+                json::arguments(std::mem::take(&mut request.arguments), request.names).map_err(Refusal::BadArguments)
             }
         }
     }
@@ -66,12 +74,13 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// [`Refusal::BadResult`] if it cannot be encoded.
+    #[inline]
     pub fn answer<T: Serialize>(&mut self, result: &T) -> Result<(), Refusal> {
         match &self.form {
             Form::Encoded { order, .. } => {
                 codec::encode_in(*order, result, self.reply).map_err(|error| Refusal::BadResult(error.to_string()))
             }
-            Form::Json { .. } => {
+            Form::Json(_) => {
                 serde_json::to_writer(&mut *self.reply, result).map_err(|error| Refusal::BadResult(error.to_string()))
             }
         }
@@ -81,19 +90,15 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// As for [`Self::answer`].
+    #[inline]
     pub fn answer_result<T: Serialize, E: Serialize>(&mut self, result: &Result<T, E>) -> Result<(), Refusal> {
         match (&mut self.form, result) {
             (Form::Encoded { .. }, result) => self.answer(result),
-            (Form::Json { .. }, Ok(value)) => self.answer(value),
-            (Form::Json { failed, .. }, Err(error)) => {
-                *failed = true;
+            (Form::Json(_), Ok(value)) => self.answer(value),
+            (Form::Json(request), Err(error)) => {
+                request.failed = true;
                 self.answer(error)
             }
         }
-    }
-
-    /// Whether the answer in JSON is the method's own error.
-    pub(crate) fn failed(&self) -> bool {
-        matches!(self.form, Form::Json { failed: true, .. })
     }
 }

@@ -81,4 +81,6 @@ pub const fn fragment_bytes(datagram_max: usize, integrity: Integrity) -> usize 
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 
 mod loss;
 mod rpc;
+mod stubs;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ enum Command {
     Checksum(Checksum),
     Rpc(rpc::Rpc),
     Loss(loss::Loss),
+    Stubs(stubs::Stubs),
     /// One of two processes that are measured.
     #[command(hide = true)]
     Side {
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Checksum(checksum) => checksum.run(),
         Command::Rpc(rpc) => rpc.run(),
         Command::Loss(loss) => loss.run(),
+        Command::Stubs(stubs) => stubs.run(),
         Command::Side { role } => role.play(),
         Command::Node { part, samples } => node::play(part, samples),
     };

@@ -1,32 +1,29 @@
-//! Arguments and results as bytes: serde through bincode, with limits.
+//! Arguments and results as bytes, for every type that serde knows.
 //!
 //! The encoding is the same on every machine: integers and floats are big-endian (network byte order, as in XDR, RFC
 //! 4506) with the fixed width of their type; `usize` and every length are a `u64`; `bool`, and the tag of an `Option`,
-//! one byte; an enum's variant a `u32`; strings and byte strings are a length and the bytes; structs and
-//! tuples are their fields one after the other, without names, tags or padding. Nothing describes itself: both ends hold the same types.
+//! one byte; an enum's variant a `u32`; a `char` its UTF-8; strings and byte strings are a length and the bytes; sequences and maps a
+//! count and the elements; structs and tuples are their fields one after the other, without names, tags or padding. Nothing
+//! describes itself: both ends hold the same types. (bincode 2 with fixed, big-endian integers writes the same.)
 //!
-//! Decoding never trusts a length: a string cannot claim more memory than [`DECODE_BYTES_MAX`], [`MEDIUM`], or [`SMALL`],
-//! by the size of the message itself, sequences grow as their elements arrive, and bytes left over are an error. Two shapes stay the
-//! service's own care: a sequence of elements that encode to nothing (`Vec<()>`) may claim any length, and a type that contains itself
-//! (a list of boxes) may be sent deeper than the stack.
-//!
-//! bincode is fixed at 2.0.1, the last working release: 3.0.0 is an empty farewell, and RUSTSEC-2025-0141 records that
-//! nobody maintains it. The format is small, complete and specified, and this module is the only user, so that another
-//! encoder could take its place.
+//! Decoding believes nothing: a string's bytes must be there before there is memory for it, a sequence cannot have more elements
+//! than the rest of the message has bytes (so a sequence of elements that take none, such as `Vec<()>`, does not travel), values
+//! cannot be nested more than [`DEPTH_MAX`] deep, and bytes left over are an error.
+
+mod decoder;
+mod encoder;
 
 use std::fmt;
 
-use bincode::config::{BigEndian, Configuration, Fixint, Limit, LittleEndian};
 use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// Most bytes that one message may decode to, counted as encoded.
-pub const DECODE_BYTES_MAX: usize = 1 << 30;
-/// The limit for messages that are no longer than half of this.
-pub const MEDIUM: usize = 64 << 20;
-/// The limit for messages that are no longer than this, so that a small message cannot claim a large string.
-pub const SMALL: usize = 64 << 10;
+use decoder::Decoder;
+use encoder::Encoder;
+
+/// How many sequences, maps, options and enums may be inside each other.
+pub const DEPTH_MAX: u32 = 128;
 
 /// The order of the bytes of a number. There is one right one: the others are for a lesson, and to be seen with both ends on one
 /// machine, where nobody notices that [`ByteOrder::Native`] is wrong until one end plays the other kind of machine.
@@ -52,16 +49,6 @@ impl ByteOrder {
     }
 }
 
-type Config<E, const LIMIT: usize> = Configuration<E, Fixint, Limit<LIMIT>>;
-
-const fn big<const LIMIT: usize>() -> Config<BigEndian, LIMIT> {
-    bincode::config::standard().with_big_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
-}
-
-const fn little<const LIMIT: usize>() -> Config<LittleEndian, LIMIT> {
-    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
-}
-
 /// Why a value could not be encoded or decoded.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum CodecError {
@@ -76,10 +63,36 @@ pub enum CodecError {
     LeftOver(usize),
 }
 
+/// An error on its way: one word, since nearly everything goes well.
+#[derive(Debug)]
+struct Fault(Box<CodecError>);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl serde::ser::Error for Fault {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Fault(Box::new(CodecError::Encode(text.to_string())))
+    }
+}
+
+impl serde::de::Error for Fault {
+    #[cold]
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Fault(Box::new(CodecError::Decode(text.to_string())))
+    }
+}
+
 /// Appends the encoded value to `out`.
 ///
 /// # Errors
 /// [`CodecError::Encode`] if the type's `Serialize` fails; `out` then holds a part of the value.
+#[inline]
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     encode_in(ByteOrder::Network, value, out)
 }
@@ -88,18 +101,20 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 ///
 /// # Errors
 /// As for [`encode`].
+#[inline]
 pub fn encode_in<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     let written = match order.is_big() {
-        true => bincode::serde::encode_into_std_write(value, out, big::<DECODE_BYTES_MAX>()),
-        false => bincode::serde::encode_into_std_write(value, out, little::<DECODE_BYTES_MAX>()),
+        true => value.serialize(&mut Encoder::<true> { out }),
+        false => value.serialize(&mut Encoder::<false> { out }),
     };
-    written.map(|_| ()).map_err(|error| CodecError::Encode(error.to_string()))
+    written.map_err(|fault| *fault.0)
 }
 
 /// Reads one value that fills `bytes` exactly.
 ///
 /// # Errors
 /// [`CodecError::Decode`] or [`CodecError::LeftOver`] if the bytes are not such a value.
+#[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     decode_in(ByteOrder::Network, bytes)
 }
@@ -108,23 +123,21 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 ///
 /// # Errors
 /// As for [`decode`].
+#[inline]
 pub fn decode_in<T: DeserializeOwned>(order: ByteOrder, bytes: &[u8]) -> Result<T, CodecError> {
-    match bytes.len() {
-        length if length <= SMALL => decode_within::<T, SMALL>(order, bytes),
-        length if length <= MEDIUM / 2 => decode_within::<T, MEDIUM>(order, bytes),
-        _ => decode_within::<T, DECODE_BYTES_MAX>(order, bytes),
+    match order.is_big() {
+        true => decode_from::<true, T>(bytes),
+        false => decode_from::<false, T>(bytes),
     }
 }
 
-fn decode_within<T: DeserializeOwned, const LIMIT: usize>(order: ByteOrder, bytes: &[u8]) -> Result<T, CodecError> {
-    let decoded = match order.is_big() {
-        true => bincode::serde::decode_from_slice(bytes, big::<LIMIT>()),
-        false => bincode::serde::decode_from_slice(bytes, little::<LIMIT>()),
-    };
-    match decoded {
-        Ok((value, used)) if used == bytes.len() => Ok(value),
-        Ok((_, used)) => Err(CodecError::LeftOver(bytes.len().saturating_sub(used))),
-        Err(error) => Err(CodecError::Decode(error.to_string())),
+#[inline]
+fn decode_from<const BIG: bool, T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let mut decoder = Decoder::<BIG>::new(bytes);
+    let value = T::deserialize(&mut decoder).map_err(|fault| *fault.0)?;
+    match decoder.left() {
+        0 => Ok(value),
+        left => Err(CodecError::LeftOver(left)),
     }
 }
 
@@ -301,8 +314,38 @@ mod tests {
         assert!(decode::<Bytes>(&huge).is_err());
         assert!(decode::<Vec<u64>>(&huge).is_err());
         assert!(decode::<BTreeMap<String, u8>>(&huge).is_err());
-        let large = encoded(&(SMALL as u64 + 1));
-        assert!(decode::<String>(&large).is_err_and(|error| error.to_string().contains("imit")));
+        assert!(decode::<Vec<()>>(&huge).is_err());
+        let mut one_short = encoded(&5u64);
+        one_short.extend_from_slice(b"text");
+        assert!(decode::<String>(&one_short).is_err());
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct List(Option<Box<List>>);
+
+    #[test]
+    fn values_that_nest_without_end_are_refused() {
+        let nested = |depth| vec![1u8; depth].into_iter().chain([0]).collect::<Vec<_>>();
+        let most = DEPTH_MAX as usize;
+        assert_eq!(decode::<List>(&nested(1)), Ok(List(Some(Box::new(List(None))))));
+        assert!(decode::<List>(&nested(most)).is_ok());
+        assert!(decode::<List>(&nested(most + 1)).is_err());
+        assert!(decode::<List>(&nested(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_letter_flag_or_variant_are_refused() {
+        assert!(decode::<String>(&[0, 0, 0, 0, 0, 0, 0, 1, 0xff]).is_err());
+        for bytes in [&[0xff][..], &[0x80], &[0xc3], &[0xed, 0xa0, 0x80], &[0xf0, 0x9f]] {
+            assert!(decode::<char>(bytes).is_err(), "{bytes:?}");
+        }
+        for letter in ['a', 'é', '€', '🦀'] {
+            assert_eq!(decode::<char>(&encoded(&letter)), Ok(letter));
+        }
+        assert!(decode::<bool>(&[2]).is_err());
+        assert!(decode::<Option<u8>>(&[2, 0]).is_err());
+        assert!(decode::<Shape>(&[0, 0, 0, 3]).is_err());
+        assert!(decode::<u32>(&[0, 0, 0]).is_err());
     }
 
     proptest! {

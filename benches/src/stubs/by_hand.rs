@@ -1,0 +1,129 @@
+//! The same messages as the stubs', by hand: what a careful program does that has no generator. Nothing that comes is believed.
+//! The black boxes stand for the network: what comes out of it, the compiler cannot know from what went in.
+
+use std::hint::black_box;
+
+use rpc::Bytes;
+
+use super::shop::{Counter, Order, Shop};
+
+/// The least that an order takes; a list cannot hold more of them than that allows.
+const ORDER_BYTES_MIN: usize = 40;
+
+/// A number; a number.
+pub fn number(shop: &Counter, number: u64, request: &mut Vec<u8>, reply: &mut Vec<u8>) -> Option<u64> {
+    request.extend_from_slice(&number.to_be_bytes());
+    let mut rest = black_box(request.as_slice());
+    let number = u64::from_be_bytes(take(&mut rest)?);
+    end(rest)?;
+    number_reply(shop.number(number), reply)
+}
+
+/// A number and an order; a number.
+pub fn order(shop: &Counter, number: u64, order: &Order, request: &mut Vec<u8>, reply: &mut Vec<u8>) -> Option<u64> {
+    request.extend_from_slice(&number.to_be_bytes());
+    put_order(request, order);
+    let mut rest = black_box(request.as_slice());
+    let number = u64::from_be_bytes(take(&mut rest)?);
+    let order = take_order(&mut rest)?;
+    end(rest)?;
+    number_reply(shop.order(number, order), reply)
+}
+
+/// A list of orders; a number.
+pub fn orders(shop: &Counter, orders: &[Order], request: &mut Vec<u8>, reply: &mut Vec<u8>) -> Option<u64> {
+    request.extend_from_slice(&(orders.len() as u64).to_be_bytes());
+    orders.iter().for_each(|order| put_order(request, order));
+    let mut rest = black_box(request.as_slice());
+    let count = usize::try_from(u64::from_be_bytes(take(&mut rest)?)).ok()?;
+    let mut taken = Vec::with_capacity(count.min(rest.len() / ORDER_BYTES_MIN));
+    for _ in 0..count {
+        taken.push(take_order(&mut rest)?);
+    }
+    end(rest)?;
+    number_reply(shop.orders(taken), reply)
+}
+
+/// A number and bytes; bytes.
+pub fn page(shop: &Counter, number: u64, page: &Bytes, request: &mut Vec<u8>, reply: &mut Vec<u8>) -> Option<Bytes> {
+    request.extend_from_slice(&number.to_be_bytes());
+    put_bytes(request, &page.0);
+    let mut rest = black_box(request.as_slice());
+    let number = u64::from_be_bytes(take(&mut rest)?);
+    let page = take_bytes(&mut rest)?.to_vec();
+    end(rest)?;
+    put_bytes(reply, &shop.page(number, Bytes(page)).0);
+    let mut rest = black_box(reply.as_slice());
+    let page = take_bytes(&mut rest)?.to_vec();
+    end(rest)?;
+    Some(Bytes(page))
+}
+
+fn number_reply(result: u64, reply: &mut Vec<u8>) -> Option<u64> {
+    reply.extend_from_slice(&result.to_be_bytes());
+    let mut rest = black_box(reply.as_slice());
+    let result = u64::from_be_bytes(take(&mut rest)?);
+    end(rest)?;
+    Some(result)
+}
+
+pub fn put_order(out: &mut Vec<u8>, order: &Order) {
+    out.extend_from_slice(&order.number.to_be_bytes());
+    put_bytes(out, order.customer.as_bytes());
+    out.extend_from_slice(&order.article.to_be_bytes());
+    out.extend_from_slice(&order.pieces.to_be_bytes());
+    out.extend_from_slice(&order.cents.to_be_bytes());
+    out.extend_from_slice(&order.weight.to_be_bytes());
+    out.push(u8::from(order.paid));
+    match order.rebate {
+        None => out.push(0),
+        Some(rebate) => {
+            out.push(1);
+            out.extend_from_slice(&rebate.to_be_bytes());
+        }
+    }
+}
+
+pub fn take_order(rest: &mut &[u8]) -> Option<Order> {
+    Some(Order {
+        number: u64::from_be_bytes(take(rest)?),
+        customer: std::str::from_utf8(take_bytes(rest)?).ok()?.to_owned(),
+        article: u32::from_be_bytes(take(rest)?),
+        pieces: u16::from_be_bytes(take(rest)?),
+        cents: u64::from_be_bytes(take(rest)?),
+        weight: f64::from_be_bytes(take(rest)?),
+        paid: flag(rest)?,
+        rebate: if flag(rest)? { Some(u32::from_be_bytes(take(rest)?)) } else { None },
+    })
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(u64::from_be_bytes(take(rest)?)).ok()?;
+    let (bytes, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(bytes)
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*bytes)
+}
+
+fn flag(rest: &mut &[u8]) -> Option<bool> {
+    match take(rest)? {
+        [0] => Some(false),
+        [1] => Some(true),
+        _ => None,
+    }
+}
+
+/// Nothing may be left over.
+fn end(rest: &[u8]) -> Option<()> {
+    rest.is_empty().then_some(())
+}
