@@ -97,6 +97,17 @@ fn is_a_test(folder: &Path, name: &str) -> bool {
 }
 
 #[test]
+fn every_lesson_of_the_guide_is_one() {
+    let lessons = std::fs::read_dir(root().join("examples/src/lessons")).unwrap().flatten();
+    let sources: String = lessons.filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).collect();
+    let page = guide();
+    for command in commands(&page).iter().filter(|command| after(command, "--bin") == Some("lessons")) {
+        let lesson = after(command, "--").unwrap_or_else(|| panic!("which lesson? {command:?}"));
+        assert!(sources.contains(&format!("\"{lesson}\"")), "no lesson {lesson}");
+    }
+}
+
+#[test]
 fn dsm_bench_understands_every_command_of_the_guide() {
     let page = guide();
     let mut tried = 0;
