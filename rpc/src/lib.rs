@@ -20,6 +20,7 @@ mod planted;
 #[cfg(feature = "planted")]
 pub mod planted;
 pub mod reflection;
+pub mod security;
 pub mod time;
 pub mod trace;
 pub mod transport;
@@ -32,3 +33,4 @@ pub use call::{
 };
 pub use codec::Bytes;
 pub use rpc_macros::service;
+pub use security::{Key, KeyError, Security};

@@ -57,6 +57,8 @@ bugs! {
     StaleEpochAccepted,
     /// A refusal counts whatever session it names.
     StaleResetObeyed,
+    /// The replay window is not asked.
+    ReplayAccepted,
     /// Damaged datagrams are taken for good ones.
     DamageAccepted,
     /// A peer that has died is never given up.
@@ -80,6 +82,7 @@ impl Bug {
             Bug::StaleSessionAccepted
             | Bug::StaleEpochAccepted
             | Bug::StaleResetObeyed
+            | Bug::ReplayAccepted
             | Bug::DamageAccepted
             | Bug::SilenceTolerated => false,
         }

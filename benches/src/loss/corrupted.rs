@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use rpc::Security;
 use rpc::time::Time;
 use rpc::transport::{BootEpoch, Channel, Event, Transport, TransportConfig};
 use rpc::wire::Integrity;
@@ -82,7 +83,7 @@ fn addresses() -> (SocketAddr, SocketAddr) {
 
 impl Pair {
     fn open(integrity: Integrity) -> Result<Pair, String> {
-        let config = TransportConfig { integrity, ..TransportConfig::plain() };
+        let config = TransportConfig::new(Security::Plain(integrity));
         let sender = Transport::new(config.clone(), BootEpoch(1), 1);
         let receiver = Transport::new(config, BootEpoch(2), 2);
         let mut pair = Pair { sender, receiver, events: Vec::new() };

@@ -61,6 +61,8 @@ impl Bug {
                 | Transport::ReassemblyUnbounded => false,
                 // Pings give losses away, later.
                 Transport::TimerIgnored => false,
+                // There is no key.
+                Transport::ReplayAccepted => false,
                 // A dead node's successor opens sessions and has nothing to say.
                 Transport::StaleSessionAccepted | Transport::StaleEpochAccepted | Transport::StaleResetObeyed => false,
             },

@@ -90,7 +90,7 @@ impl Line {
 /// Whether there is nobody to ask again: nothing has answered for seconds, or not in our way.
 fn is_hopeless(error: &CallError) -> bool {
     let CallErrorKind::PeerLost { reason } = &error.kind else { return false };
-    matches!(reason, LostReason::Unreachable | LostReason::Version { .. } | LostReason::Integrity { .. })
+    matches!(reason, LostReason::Unreachable | LostReason::Version { .. } | LostReason::Protection { .. })
 }
 
 fn connect(next: SocketAddr, link: &Link) -> Result<Client, TransferError> {

@@ -21,6 +21,7 @@ mod store;
 
 use std::net::SocketAddr;
 
+use rpc::Security;
 use rpc::driver::DriverConfig;
 use rpc::impair::Impairments;
 use rpc::trace::Trace;
@@ -125,7 +126,7 @@ pub struct Link {
 impl Link {
     fn driver(&self) -> DriverConfig {
         DriverConfig {
-            transport: TransportConfig { integrity: self.integrity, ..TransportConfig::plain() },
+            transport: TransportConfig::new(Security::Plain(self.integrity)),
             trace: self.trace.clone(),
             impairments: Impairments { corrupt: self.corrupt, seed: self.seed, ..Impairments::default() },
             ..DriverConfig::plain()

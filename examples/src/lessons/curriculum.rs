@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rpc::Security;
 use rpc::codec::ByteOrder;
 use rpc::impair::Impairments;
 use rpc::wire::Integrity;
@@ -15,7 +16,7 @@ const MS: Duration = Duration::from_millis(1);
 pub const ALL: &[Lesson] = &[
     Lesson {
         name: "checksum-off",
-        switch: "TransportConfig::integrity = Integrity::None at both ends",
+        switch: "TransportConfig::security = Plain(Integrity::None) at both ends",
         setup: || {
             let mut setup = faulty(Impairments { corrupt: 0.1, seed: 11, ..Impairments::default() });
             setup.server.impairments = Impairments::default();
@@ -24,7 +25,7 @@ pub const ALL: &[Lesson] = &[
         off: |setup| {
             // Some calls will never be answered.
             setup.client.timeout = 150 * MS;
-            setup.drivers().into_iter().for_each(|driver| driver.transport.integrity = Integrity::None);
+            setup.drivers().into_iter().for_each(|driver| driver.transport.security = Security::Plain(Integrity::None));
         },
         act: echo_in_turn,
         tell: |Comparison { without, with }| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rpc::time::Time;
 use rpc::transport::{BootEpoch, Channel, Event, Peer, SendError, Transport, TransportConfig};
 use rpc::wire::Integrity;
+use rpc::{Key, Security};
 
 /// Datagrams that the network keeps, to deliver any of them again.
 const KEPT_MAX: usize = 64;
@@ -89,24 +90,26 @@ pub fn steps(mut bytes: &[u8]) -> Vec<Step> {
     steps
 }
 
-/// Runs the steps, and then lets both sides talk over a good network.
+/// Runs the steps, and then lets both sides talk over a good network; without a key, and with one.
 pub fn handshake(steps: &[Step]) {
-    let mut pair = Pair::new();
-    for step in steps {
-        pair.step(step);
-        pair.expect_bounds();
+    for security in [Security::Plain(Integrity::Crc32), Security::PreShared(Key::from_bytes([3; 32]))] {
+        let mut pair = Pair::new(security);
+        for step in steps {
+            pair.step(step);
+            pair.expect_bounds();
+        }
+        pair.talk();
     }
-    pair.talk();
 }
 
-fn config() -> TransportConfig {
+fn config(security: &Security) -> TransportConfig {
     TransportConfig {
         max_message: MAX_MESSAGE,
         max_queued_bytes: 4 * MAX_MESSAGE,
         max_reassembly_bytes_per_peer: 1,
         max_reassembly_bytes: 1,
         max_peers: 2,
-        ..TransportConfig::plain()
+        ..TransportConfig::new(security.clone())
     }
 }
 
@@ -115,6 +118,7 @@ fn addr(side: usize) -> SocketAddr {
 }
 
 struct Pair {
+    security: Security,
     now: Time,
     sides: [Transport; 2],
     peers: [Option<Peer>; 2],
@@ -124,8 +128,8 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Pair {
-        let side = |boot| Transport::new(config(), BootEpoch(boot), boot);
+    fn new(security: Security) -> Pair {
+        let side = |boot| Transport::new(config(&security), BootEpoch(boot), boot);
         Pair {
             now: Time(1_000_000),
             sides: [side(1), side(2)],
@@ -133,6 +137,7 @@ impl Pair {
             boots: 2,
             kept: Vec::new(),
             heard: [Vec::new(), Vec::new()],
+            security,
         }
     }
 
@@ -178,7 +183,7 @@ impl Pair {
             Step::Restart { side } => {
                 let side = usize::from(side & 1);
                 self.boots += 1;
-                self.sides[side] = Transport::new(config(), BootEpoch(self.boots), self.boots);
+                self.sides[side] = Transport::new(config(&self.security), BootEpoch(self.boots), self.boots);
                 self.peers[side] = None;
             }
         }

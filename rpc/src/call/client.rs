@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::Security;
 use crate::codec::{self, ByteOrder};
 use crate::driver::{Driver, DriverConfig};
 use crate::names;
@@ -47,6 +48,15 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// Everything as usual, over a [plain](DriverConfig::plain) driver.
     pub fn plain() -> Self {
+        Self::over(DriverConfig::plain())
+    }
+
+    /// Everything as usual, for whoever has this [`Key`](crate::Key).
+    pub fn new(security: impl Into<Security>) -> Self {
+        Self::over(DriverConfig::new(security))
+    }
+
+    fn over(driver: DriverConfig) -> Self {
         ClientConfig {
             timeout: Duration::from_secs(10),
             in_flight_max: 4_096,
@@ -54,7 +64,7 @@ impl ClientConfig {
             reconnect: Duration::from_secs(1),
             byte_order: ByteOrder::Network,
             waiting: Waiting::default(),
-            driver: DriverConfig::plain(),
+            driver,
         }
     }
 }

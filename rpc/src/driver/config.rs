@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::Security;
 use crate::impair::Impairments;
 use crate::trace::Trace;
 use crate::transport::TransportConfig;
 
-/// How a [`Driver`](super::Driver) is set up.
+/// How a [`Driver`](super::Driver) is set up. There is no default: see [`TransportConfig`].
 #[derive(Clone, Debug)]
 pub struct DriverConfig {
     /// Limits and times of the transport.
@@ -23,12 +24,16 @@ pub struct DriverConfig {
 impl DriverConfig {
     /// Everything as usual, over a [plain](TransportConfig::plain) transport.
     pub fn plain() -> Self {
-        DriverConfig {
-            transport: TransportConfig::plain(),
-            impairments: Impairments::default(),
-            socket_buffer: 4 << 20,
-            trace: None,
-        }
+        Self::over(TransportConfig::plain())
+    }
+
+    /// Everything as usual, for whoever has this [`Key`](crate::Key).
+    pub fn new(security: impl Into<Security>) -> Self {
+        Self::over(TransportConfig::new(security))
+    }
+
+    fn over(transport: TransportConfig) -> Self {
+        DriverConfig { transport, impairments: Impairments::default(), socket_buffer: 4 << 20, trace: None }
     }
 }
 

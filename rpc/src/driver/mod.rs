@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use crate::impair::Impairer;
 use crate::time::Time;
 use crate::trace::Tracer;
-use crate::transport::{BootEpoch, Channel, Counters, Peer, SendError, Transport};
+use crate::transport::{BootEpoch, Channel, Counters, Peer, Seed, SendError, Transport};
 use socket::{BATCH, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
@@ -80,10 +80,10 @@ impl Driver {
     /// Takes over a bound socket and makes it non-blocking.
     pub fn from_socket(socket: UdpSocket, config: DriverConfig) -> Result<Driver, DriverError> {
         let local = socket.local_addr().map_err(DriverError::Setup)?;
-        let boot = BootEpoch(os_random().map_err(DriverError::Setup)?);
-        let seed = os_random().map_err(DriverError::Setup)?;
+        let boot = BootEpoch(u64::from_ne_bytes(os_random().map_err(DriverError::Setup)?));
+        let seed = Seed::new(os_random().map_err(DriverError::Setup)?);
         let origin = Instant::now();
-        let trailer_bytes = config.transport.integrity.trailer_bytes();
+        let trailer_bytes = config.transport.security.protection().trailer_bytes();
         let mut transport = Transport::new(config.transport, boot, seed);
         let tracer = config.trace.map(|trace| {
             transport.keep_unsealed();
@@ -334,9 +334,9 @@ impl Batching {
     }
 }
 
-/// 64 bits from the operating system's random source.
-fn os_random() -> io::Result<u64> {
-    let mut bytes = [0; 8];
+/// Bytes from the operating system's random source.
+fn os_random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(bytes)
 }

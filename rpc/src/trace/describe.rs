@@ -80,7 +80,8 @@ fn told(line: &mut String, datagram: &[u8], trailer_bytes: usize, fate: Fate) ->
             let reason = match Reset::read(&mut reader)?.reason {
                 ResetReason::NoSession => "there is no such session",
                 ResetReason::Version => "another version",
-                ResetReason::Integrity => "data is guarded in another way here",
+                ResetReason::Protection => "data is guarded in another way here",
+                ResetReason::WrongKey => "the key here is another one",
             };
             write!(line, "RESET: {reason}")?;
         }

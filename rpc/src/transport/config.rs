@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Lessons;
+use crate::Security;
 use crate::wire::{DATAGRAM_MIN, Integrity};
 
 /// How an endpoint notices that a silent peer is dead.
@@ -22,7 +23,9 @@ impl Default for KeepAlive {
 }
 
 /// The limits and times of a [`super::Transport`]. The defaults suit a machine room and one machine.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+///
+/// There is no default: who makes one says who may take part, with a key or [`plain`](Self::plain).
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TransportConfig {
     /// Largest datagram (UDP payload, bytes) to peers elsewhere; what the path carries is found out up to this size, at most
     /// [`super::path::LINK_MAX`]. 1,472 fills an Ethernet frame, 8,972 a jumbo frame. A path that does not carry 1,200 bytes is
@@ -58,16 +61,20 @@ pub struct TransportConfig {
     pub give_up_after: Duration,
     /// How many sessions at a time.
     pub max_peers: usize,
-    /// What guards datagrams against damage. Two endpoints with different ones refuse each other. Anything but
-    /// [`Integrity::Crc32`] is for measurements and lessons: a message may then arrive damaged, or not at all.
-    pub integrity: Integrity,
+    /// What guards datagrams. Two endpoints with different ones refuse each other.
+    pub security: Security,
     /// What is switched off to see what it is for.
     pub lessons: Lessons,
 }
 
 impl TransportConfig {
-    /// Everything as usual, and datagrams guarded by a CRC-32.
+    /// Everything as usual, without a key: datagrams are guarded by a CRC-32 against accidents, and nobody is kept out.
     pub fn plain() -> Self {
+        Self::new(Security::Plain(Integrity::Crc32))
+    }
+
+    /// Everything as usual, for whoever has this [`Key`](crate::Key).
+    pub fn new(security: impl Into<Security>) -> Self {
         TransportConfig {
             datagram_max: 1_472,
             datagram_max_loopback: 65_507,
@@ -83,7 +90,7 @@ impl TransportConfig {
             keep_alive: Some(KeepAlive::default()),
             give_up_after: Duration::from_secs(10),
             max_peers: 4_096,
-            integrity: Integrity::Crc32,
+            security: security.into(),
             lessons: Lessons::default(),
         }
     }

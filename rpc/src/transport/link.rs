@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::config::TransportConfig;
 use super::congestion::Congestion;
+use super::guard::Guard;
 use super::path::{Path, datagram_charge, fragment_bytes};
 use super::pool::Pool;
 use super::random::Random;
@@ -13,6 +14,7 @@ use super::send::{SendHalf, SendLimits};
 use super::sent_times::SentTimes;
 use super::types::{BootEpoch, Counters, LostReason, SendError};
 use crate::planted::{Bug, Planted};
+use crate::security::data::PACKETS_MAX;
 use crate::time::Time;
 use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS, Reader, SessionId};
 use crate::wire::{MAX_WORDS, WINDOW_FRAGMENTS, data_header_bytes};
@@ -36,6 +38,11 @@ const PING_HASTE: u32 = 4;
 const PING_AGAIN_MAX: Duration = Duration::from_millis(100);
 /// So many pings must go unanswered before a peer is given up: those of one whole pause between pings.
 const PINGS_UNANSWERED_MIN: u32 = PING_HASTE + 1;
+
+/// How long a peer has to answer when somebody says, without proof, that it is gone.
+const DOUBT_PATIENCE: Duration = Duration::from_millis(500);
+/// So often it is asked meanwhile.
+const DOUBT_PINGS: u32 = 10;
 
 /// What two endpoints have agreed on.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -82,6 +89,7 @@ pub(super) struct Context<'a> {
 #[derive(Debug)]
 pub(super) struct Link {
     pub agreed: Agreed,
+    pub guard: Guard,
     pub send: SendHalf,
     pub receive: ReceiveHalf,
     /// Bytes of a message that may not be cut.
@@ -110,12 +118,14 @@ pub(super) struct Link {
     ping_now: bool,
     pings_unanswered: u32,
     ping_at: Option<Time>,
+    /// Why the peer may be gone, and when that is certain unless it says something.
+    doubt: Option<(Time, LostReason)>,
     planted: Planted,
 }
 
 impl Link {
-    pub fn new(now: Time, agreed: Agreed, config: &TransportConfig) -> Self {
-        let fragment_bytes = fragment_bytes(agreed.datagram_max, config.integrity);
+    pub fn new(now: Time, agreed: Agreed, guard: Guard, config: &TransportConfig) -> Self {
+        let fragment_bytes = fragment_bytes(agreed.datagram_max, guard.protection());
         let congestion = Congestion::new(datagram_charge(fragment_bytes), config.window_bytes);
         let limits = SendLimits {
             fragment_bytes,
@@ -124,6 +134,7 @@ impl Link {
         };
         Link {
             agreed,
+            guard,
             send: SendHalf::new(limits).teach(config.lessons),
             receive: ReceiveHalf::new(fragment_bytes, agreed.message_max).teach(config.lessons),
             uncut_max: config.lessons.no_fragmentation.then_some(fragment_bytes),
@@ -146,6 +157,7 @@ impl Link {
             ping_now: true,
             pings_unanswered: 0,
             ping_at: Some(now + INITIAL),
+            doubt: None,
             planted: Planted::default(),
         }
     }
@@ -168,7 +180,8 @@ impl Link {
 
     /// Whether [`Self::transmit`] would write a datagram.
     pub fn wants_transmit(&self) -> bool {
-        self.ack_now || self.ping_now || self.probed.is_some() || self.path.probe().is_some() || self.send.can_fill()
+        let has_something = self.ack_now || self.ping_now || self.probed.is_some() || self.path.probe().is_some();
+        (has_something || self.send.can_fill()) && !self.is_exhausted()
     }
 
     /// A datagram of this session has come: takes its packet number and acknowledgement. An acknowledgement of what was
@@ -188,6 +201,7 @@ impl Link {
             self.newest = Some((packet, now));
             self.heard_at = now;
             self.pings_unanswered = 0;
+            self.doubt = None;
             self.ping_at = cx.config.keep_alive.map(|keep| now + keep.ping_every);
         }
         if let Some(echo) = ack.echo {
@@ -226,6 +240,11 @@ impl Link {
     /// How large datagrams may be now.
     pub fn datagram_size(&self) -> usize {
         self.path.size()
+    }
+
+    /// Whether no fragment would fit into so few bytes.
+    pub fn needs_more_than(&self, limit: usize) -> bool {
+        self.path.needs_more_than(limit)
     }
 
     /// No datagram of more than `limit` bytes passes; false when not even one fragment would.
@@ -318,8 +337,8 @@ impl Link {
         let mut ack = self.receive.ack(self.newest.map(|(packet, at)| Echo { packet, waited_us: micros(now - at) }));
         let content = self.content(&ack);
         let is_bare = !matches!(content, Content::Frames);
-        let mut flags = content.flags();
-        if ack.cut(self.words_max(is_bare, cx)) {
+        let mut flags = content.flags().with(self.guard.flags());
+        if ack.cut(self.words_max(is_bare)) {
             flags = flags.with(Flags::CUT);
         }
         if self.ping_now || !is_bare && self.asks() {
@@ -333,12 +352,12 @@ impl Link {
             Content::Frames => self.fill(now, packet, out, cx),
             Content::Nothing => cx.counters.acks_bare += u64::from(!self.ping_now),
             Content::Probed(probe) => out.extend_from_slice(&probe.to_be_bytes()),
-            Content::Probe(size) => out.resize(size.saturating_sub(cx.config.integrity.trailer_bytes()), 0),
+            Content::Probe(size) => out.resize(size.saturating_sub(self.guard.protection().trailer_bytes()), 0),
         }
         if let Some(unsealed) = &mut cx.unsealed {
             unsealed.extend_from_slice(out);
         }
-        cx.config.integrity.seal(out);
+        self.guard.seal(packet, out);
         self.sent.record(now);
         match content {
             // What it acknowledges goes out once more: it may be lost for being large.
@@ -374,7 +393,7 @@ impl Link {
 
     /// Appends frames to a datagram.
     fn fill(&mut self, now: Time, packet: u64, out: &mut Vec<u8>, cx: &mut Context<'_>) {
-        let room = self.path.size().saturating_sub(out.len() + cx.config.integrity.trailer_bytes());
+        let room = self.path.size().saturating_sub(out.len() + self.guard.protection().trailer_bytes());
         let (idle, flying) = (!self.send.is_flying(), self.send.flying_bytes());
         let filled = self.send.fill(packet, room, out);
         self.unasked_bytes += self.send.flying_bytes() - flying;
@@ -404,15 +423,17 @@ impl Link {
         asks
     }
 
-    fn words_max(&self, bare: bool, cx: &Context<'_>) -> usize {
-        let room = self.path.size() - data_header_bytes(0) - cx.config.integrity.trailer_bytes();
+    fn words_max(&self, bare: bool) -> usize {
+        let room = self.path.size() - data_header_bytes(0) - self.guard.protection().trailer_bytes();
         if bare { MAX_WORDS.min(room / 8) } else { RESERVED_WORDS }
     }
 
     /// When [`Self::timeout`] has something to do.
     pub fn next_timeout(&self, config: &TransportConfig) -> Option<Time> {
-        let times = [self.ack_at, self.retransmit_at, self.ping_at, self.path.next_timeout(), self.dead_at(config)];
-        times.into_iter().flatten().min()
+        let doubted = self.doubt.map(|(until, _)| until);
+        let exhausted = self.is_exhausted().then_some(Time::ZERO);
+        let timers = [self.ack_at, self.retransmit_at, self.ping_at, self.path.next_timeout(), self.dead_at(config)];
+        timers.into_iter().chain([doubted, exhausted]).flatten().min()
     }
 
     /// When to give the peer up if it stays silent.
@@ -434,6 +455,12 @@ impl Link {
     pub fn timeout(&mut self, now: Time, cx: &mut Context<'_>) -> Option<LostReason> {
         if self.dead_at(cx.config).is_some_and(|at| at <= now) {
             return Some(LostReason::Silent);
+        }
+        if self.is_exhausted() {
+            return Some(LostReason::Exhausted);
+        }
+        if let Some((_, reason)) = self.doubt.filter(|(until, _)| *until <= now) {
+            return Some(reason);
         }
         if self.ack_at.is_some_and(|at| at <= now) {
             self.ack_at = None;
@@ -461,10 +488,32 @@ impl Link {
         None
     }
 
+    /// No packet number ever comes twice, so a session ends with them.
+    fn is_exhausted(&self) -> bool {
+        self.sent.next() >= PACKETS_MAX
+    }
+
+    /// The next datagram has this number.
+    #[cfg(test)]
+    pub fn skip_to(&mut self, packet: u64) {
+        self.sent.skip_to(packet);
+    }
+
+    /// Something says that the peer is gone, and cannot prove it: asks the peer. The first reason is the one that counts.
+    pub fn doubt(&mut self, now: Time, reason: LostReason) {
+        if self.doubt.is_none() {
+            self.doubt = Some((now + DOUBT_PATIENCE, reason));
+            self.ping_now = true;
+            self.ping_at = Some(now + DOUBT_PATIENCE / DOUBT_PINGS);
+        }
+    }
+
     fn ping(&mut self, now: Time, config: &TransportConfig) {
         self.ping_now = true;
         self.pings_unanswered = self.pings_unanswered.saturating_add(1);
-        self.ping_at = if self.confirmed {
+        self.ping_at = if self.doubt.is_some() {
+            Some(now + DOUBT_PATIENCE / DOUBT_PINGS)
+        } else if self.confirmed {
             config.keep_alive.map(|keep| now + (keep.ping_every / PING_HASTE).min(PING_AGAIN_MAX))
         } else {
             Some(now + backed_off(INITIAL, self.pings_unanswered))

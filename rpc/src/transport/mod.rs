@@ -17,9 +17,11 @@
 //!   nothing: a session begins, and an older one with the same address ends, when a datagram proves that its sender has
 //!   seen our answer.
 
+mod arrival;
 mod config;
 pub mod congestion;
 mod control;
+mod guard;
 mod handshake;
 mod lessons;
 mod link;
@@ -29,6 +31,7 @@ mod peers;
 pub mod pool;
 pub(crate) mod random;
 pub mod receive;
+mod refusal;
 pub mod rtt;
 pub mod send;
 mod sent_times;
@@ -39,12 +42,15 @@ mod windowed_min;
 
 use std::net::SocketAddr;
 
+use crate::Security;
 use crate::planted::Planted;
+use crate::security::secrets::Secrets;
 use crate::time::Time;
-use crate::wire::{Frames, ResetReason};
-use control::{Control, Controls};
+use crate::wire::Frames;
+use control::Controls;
+use guard::Guard;
 use link::{Context, Link};
-use opening::{Candidates, Opening};
+use opening::Candidates;
 use peers::{Peers, State};
 use pool::Pool;
 use random::Random;
@@ -52,6 +58,7 @@ use receive::Accepted;
 
 pub use config::{KeepAlive, TransportConfig};
 pub use lessons::Lessons;
+pub use random::Seed;
 pub use types::{Body, BootEpoch, Channel, Counters, Event, LostReason, Peer, SendError};
 
 /// All sessions of one endpoint: no clock, no socket, and no randomness but the seed.
@@ -63,6 +70,8 @@ pub struct Transport {
     config: TransportConfig,
     boot: BootEpoch,
     random: Random,
+    /// Where there is a key.
+    secrets: Option<Secrets>,
     pool: Pool,
     counters: Counters,
     peers: Peers,
@@ -93,14 +102,20 @@ macro_rules! context {
 
 impl Transport {
     /// An endpoint without sessions. `boot` tells this incarnation of the program from the one before it, `seed` feeds
-    /// session numbers and jitter (nobody outside should be able to guess it).
-    pub fn new(mut config: TransportConfig, boot: BootEpoch, seed: u64) -> Self {
+    /// session numbers, jitter, and the secrets of handshakes: nobody outside may be able to guess it.
+    pub fn new(mut config: TransportConfig, boot: BootEpoch, seed: impl Into<Seed>) -> Self {
         config.sanitise();
+        let seed = seed.into();
+        let secrets = match &config.security {
+            Security::Plain(_) => None,
+            Security::PreShared(key) => Some(Secrets::new(key, &seed)),
+        };
         let peers = Peers::new(config.max_peers);
         Transport {
             config,
             boot,
-            random: Random::new(seed),
+            random: Random::new(seed.word()),
+            secrets,
             pool: Pool::default(),
             counters: Counters::default(),
             peers,
@@ -129,7 +144,7 @@ impl Transport {
         // Who has said hello already was told a number: it stays.
         let known = self.candidates.find(now, addr, |_| true).map(|agreed| agreed.local);
         let local = known.unwrap_or_else(|| self.new_session_id());
-        let opening = Opening::new(now, local, now + self.config.connect_timeout);
+        let opening = handshake::opening(self, now, addr, local);
         let wake = opening.next_timeout();
         let limit = self.config.max_peers;
         let peer = self.peers.insert(addr, State::Opening(opening)).ok_or(SendError::TooManyPeers { limit })?;
@@ -166,11 +181,11 @@ impl Transport {
     pub fn receive(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8], events: &mut Vec<Event>) {
         self.counters.datagrams_received += 1;
         self.counters.bytes_received += datagram.len() as u64;
-        handshake::receive(self, now, from, datagram, events);
+        arrival::receive(self, now, from, datagram, events);
     }
 
     /// The part of a data datagram behind its prefix; the session is open and both its numbers match.
-    fn data(&mut self, now: Time, peer: Peer, body: handshake::DataBody<'_>, events: &mut Vec<Event>) {
+    fn data(&mut self, now: Time, peer: Peer, body: arrival::DataBody<'_>, events: &mut Vec<Event>) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         let State::Up(link) = &mut session.state else { return };
         let queued = link.send.queued_bytes();
@@ -228,9 +243,8 @@ impl Transport {
     }
 
     fn transmit_control(&mut self, out: &mut Vec<u8>) -> Option<SocketAddr> {
-        let (addr, to, from, control) = self.controls.pop()?;
-        self.counters.resets_sent += u64::from(matches!(control, Control::Reset(_)));
-        control.write(self.config.integrity, to, from, out);
+        let (addr, datagram) = self.controls.pop()?;
+        out.extend_from_slice(&datagram);
         Some(addr)
     }
 
@@ -241,12 +255,10 @@ impl Transport {
             let addr = session.addr;
             let (written, wake) = match &mut session.state {
                 State::Opening(opening) => {
-                    let hello = handshake::own_hello(&self.config, self.boot, addr);
                     let written = std::mem::take(&mut opening.hello_now);
                     if written {
                         self.counters.hellos_sent += 1;
-                        let unknown = crate::wire::SessionId::UNKNOWN;
-                        Control::Hello(hello).write(self.config.integrity, unknown, opening.local, out);
+                        out.extend_from_slice(&opening.hello);
                     }
                     (written, Some(opening.next_timeout()))
                 }
@@ -291,8 +303,8 @@ impl Transport {
             let Some(session) = self.peers.get_mut(peer) else { continue };
             let (reason, next) = match &mut session.state {
                 State::Opening(opening) => {
-                    let over = opening.timeout(now, context!(self));
-                    (over.then_some(LostReason::Unreachable), Some(opening.next_timeout()))
+                    let reason = opening.timeout(now, context!(self));
+                    (reason, Some(opening.next_timeout()))
                 }
                 State::Up(link) => {
                     let reason = link.timeout(now, context!(self));
@@ -311,12 +323,17 @@ impl Transport {
     }
 
     /// The network says that nothing listens at `addr`. That ends an open session; while it is still opening, the peer
-    /// may just not have started yet.
-    pub fn refused(&mut self, _now: Time, addr: SocketAddr, events: &mut Vec<Event>) {
+    /// may just not have started yet. With a key, the word of a network that is not this machine's own is not enough: the peer is asked, and
+    /// has half a second to answer.
+    pub fn refused(&mut self, now: Time, addr: SocketAddr, events: &mut Vec<Event>) {
         if let Some(peer) = self.peers.at(addr)
             && self.peers.get(peer).is_some_and(|session| matches!(session.state, State::Up(_)))
         {
-            self.lose(peer, LostReason::Refused, events);
+            if self.secrets.is_some() && !addr.ip().is_loopback() {
+                refusal::doubt(self, now, peer, LostReason::Refused);
+            } else {
+                self.lose(peer, LostReason::Refused, events);
+            }
         }
     }
 
@@ -325,6 +342,10 @@ impl Transport {
     pub fn too_large(&mut self, now: Time, addr: SocketAddr, limit: usize, events: &mut Vec<Event>) {
         let Some(peer) = self.peers.at(addr) else { return };
         let Some(State::Up(link)) = self.peers.get_mut(peer).map(|session| &mut session.state) else { return };
+        // RFC 8899, section 4.6: a message that says less than any path carries is not to be believed. Anybody may have sent it.
+        if self.secrets.is_some() && !addr.ip().is_loopback() && link.needs_more_than(limit) {
+            return;
+        }
         if link.narrowed(now, limit) {
             self.touched(peer);
         } else {
@@ -334,11 +355,10 @@ impl Transport {
 
     /// Forgets a session and tells the other side, once: if that datagram is lost, the peer learns it when it sends
     /// something. Whatever was not acknowledged is dropped. Makes no event here.
-    pub fn close(&mut self, now: Time, peer: Peer) {
+    pub fn close(&mut self, _now: Time, peer: Peer) {
         let Some(session) = self.forget(peer) else { return };
         if let State::Up(link) = session.state {
-            let reset = crate::wire::Reset { reason: ResetReason::NoSession, boot: self.boot.0 };
-            self.controls.push(now, session.addr, link.agreed.remote, link.agreed.local, Control::Reset(reset));
+            refusal::farewell(self, session.addr, &link.agreed);
         }
     }
 
@@ -402,9 +422,9 @@ impl Transport {
     }
 
     /// Makes an opening session an open one; what waited for it is queued.
-    fn open(&mut self, now: Time, peer: Peer, agreed: link::Agreed, events: &mut Vec<Event>) {
+    fn open(&mut self, now: Time, peer: Peer, agreed: link::Agreed, guard: Guard, events: &mut Vec<Event>) {
         let Some(session) = self.peers.get_mut(peer) else { return };
-        let mut link = Box::new(Link::new(now, agreed, &self.config));
+        let mut link = Box::new(Link::new(now, agreed, guard, &self.config));
         link.plant(self.planted);
         let mut fits = true;
         let before = session.state.queued_bytes();

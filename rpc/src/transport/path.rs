@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::send::FRAGMENT_CHARGE;
 use crate::time::Time;
-use crate::wire::{self, FRAME_HEADER_BYTES, Integrity};
+use crate::wire::{self, FRAME_HEADER_BYTES, Protection};
 
 /// What every path carries (BASE_PLPMTU of RFC 8899).
 const BASE: usize = 1_200;
@@ -38,11 +38,11 @@ const LOST_MAX: usize = 256;
 /// How many bytes of a message a fragment carries when two endpoints have agreed on datagrams of at most `datagram_max` bytes: half of
 /// what an Ethernet frame holds, which also fits into the smallest datagram; or all that the agreed datagram holds, where that is
 /// smaller yet, or where it can only cross the loopback interface.
-pub fn fragment_bytes(datagram_max: usize, integrity: Integrity) -> usize {
+pub fn fragment_bytes(datagram_max: usize, protection: Protection) -> usize {
     if datagram_max <= BASE || datagram_max > LINK_MAX {
-        return wire::fragment_bytes(datagram_max, integrity);
+        return wire::fragment_bytes(datagram_max, protection);
     }
-    let whole = wire::fragment_bytes(datagram_max.min(ETHERNET), integrity);
+    let whole = wire::fragment_bytes(datagram_max.min(ETHERNET), protection);
     (whole - FRAME_HEADER_BYTES) / 2
 }
 
@@ -177,6 +177,11 @@ impl Path {
         self.next_candidate();
     }
 
+    /// Whether the smallest datagrams are larger than this.
+    pub fn needs_more_than(&self, limit: usize) -> bool {
+        self.base > limit
+    }
+
     /// Whether the smallest datagrams still pass, as far as is known.
     pub fn carries_base(&self) -> bool {
         self.base < self.too_large
@@ -216,6 +221,9 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Integrity;
+
+    const PROTECTION: Protection = Protection::Plain(Integrity::Crc32);
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -332,12 +340,12 @@ mod tests {
     fn every_datagram_holds_a_fragment_and_an_ethernet_frame_holds_two() {
         let around = |fragments: usize, bytes: usize| {
             let frames = fragments * (FRAME_HEADER_BYTES + bytes);
-            wire::data_header_bytes(wire::RESERVED_WORDS) + frames + Integrity::Crc32.trailer_bytes()
+            wire::data_header_bytes(wire::RESERVED_WORDS) + frames + PROTECTION.trailer_bytes()
         };
         for max in [508, 1_200, 1_201, 1_472, LINK_MAX, 65_507] {
-            let bytes = fragment_bytes(max, Integrity::Crc32);
+            let bytes = fragment_bytes(max, PROTECTION);
             assert!(around(1, bytes) <= Path::new(max).size());
         }
-        assert!((1_470..=1_472).contains(&around(2, fragment_bytes(8_972, Integrity::Crc32))));
+        assert!((1_470..=1_472).contains(&around(2, fragment_bytes(8_972, PROTECTION))));
     }
 }

@@ -8,6 +8,7 @@ use super::link::Link;
 use super::opening::Opening;
 use super::types::{Peer, SendError};
 use crate::time::Time;
+use crate::wire::SessionId;
 
 /// How far a session is.
 #[derive(Debug)]
@@ -21,6 +22,14 @@ impl State {
         match self {
             State::Opening(opening) => opening.hello_now,
             State::Up(link) => link.wants_transmit(),
+        }
+    }
+
+    /// The number by which this side of it is addressed.
+    pub fn local(&self) -> SessionId {
+        match self {
+            State::Opening(opening) => opening.local,
+            State::Up(link) => link.agreed.local,
         }
     }
 
@@ -109,6 +118,11 @@ impl Peers {
         let peer = *self.by_addr.get(&addr)?;
         self.latest = Some((addr, peer));
         Some(peer)
+    }
+
+    /// Whether a session, with whatever address, is addressed by this number. Looks at all of them: for rare questions.
+    pub fn any_local(&self, local: SessionId) -> bool {
+        self.slots.iter().filter_map(|slot| slot.session.as_ref()).any(|session| session.state.local() == local)
     }
 
     /// Adds a session; none when there are too many.

@@ -11,5 +11,6 @@ mod path;
 #[cfg(feature = "planted")]
 mod planted;
 mod retransmission;
+mod sealed;
 mod sessions;
 mod wild;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::wire::Integrity;
+use crate::wire::Protection;
 
 /// One session with one incarnation of one peer. A handle is never used again for another session: after
 /// [`Event::Lost`] it stays dead.
@@ -92,7 +92,9 @@ pub enum Event {
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
 pub enum LostReason {
     /// No answer to the opening within the connect timeout.
-    #[error("no answer: nothing that speaks this protocol is reachable there")]
+    #[error(
+        "no answer: nothing that speaks this protocol, and has the same key where there is one, is reachable there"
+    )]
     Unreachable,
     /// The peer was silent for longer than the limit.
     #[error("silent for too long")]
@@ -112,13 +114,13 @@ pub enum LostReason {
         /// What it speaks.
         theirs: u8,
     },
-    /// The peer guards its data with another check: neither side could tell the other's good datagrams from damaged ones.
-    #[error("guards its data with {theirs}, this side with {ours}: give both the same integrity")]
-    Integrity {
+    /// The peer guards its data in another way: neither side could tell the other's good datagrams from damaged ones.
+    #[error("guards its data with {theirs}, this side with {ours}: give both the same key, or both the same integrity")]
+    Protection {
         /// This side's.
-        ours: Integrity,
+        ours: Protection,
         /// The peer's.
-        theirs: Integrity,
+        theirs: Protection,
     },
     /// The way to the peer takes only datagrams that are too small for this protocol.
     #[error("the way there takes datagrams of at most {limit} bytes: too small; set a smaller largest datagram")]
@@ -126,6 +128,13 @@ pub enum LostReason {
         /// What it takes, bytes of UDP payload.
         limit: usize,
     },
+    /// Something at the peer's address has refused our hello, because it did not stand up to its key. Nobody can vouch for that,
+    /// but no genuine answer came either.
+    #[error("has another key, most likely: give both sides the same one")]
+    WrongKey,
+    /// The session has used up its packet numbers (2^60).
+    #[error("has come to the end of its packet numbers: connect again")]
+    Exhausted,
     /// A message that was queued before the session opened is larger than the peer takes.
     #[error("takes only messages smaller than one already queued for it")]
     TooSmall,
@@ -190,7 +199,7 @@ pub struct Counters {
     /// Times that a retransmission timer ran out.
     pub timeouts: u64,
     pub duplicates_dropped: u64,
-    /// Datagrams whose integrity trailer did not match.
+    /// Datagrams whose integrity trailer did not match, or which the key does not vouch for: damaged, or forged.
     pub corrupt_dropped: u64,
     /// Datagrams or frames that are not of this protocol or break its rules.
     pub garbage_dropped: u64,
@@ -207,8 +216,14 @@ pub struct Counters {
     pub resets_sent: u64,
     pub resets_received: u64,
     pub version_mismatches: u64,
-    /// Openings of peers that guard their data with another check than this endpoint.
-    pub integrity_mismatches: u64,
+    /// Openings of peers that guard their data in another way than this endpoint.
+    pub protection_mismatches: u64,
+    /// Openings in which one side did not have the other's key.
+    pub wrong_key: u64,
+    /// With a key: copies of earlier datagrams, and what came too late to be told from one.
+    pub replays_dropped: u64,
+    /// Answers to hellos, again or for the first time.
+    pub hellos_answered: u64,
     pub sessions_opened: u64,
     pub sessions_lost: u64,
 }

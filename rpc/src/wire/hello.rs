@@ -6,8 +6,17 @@ use super::{PREFIX_BYTES, Reader, WireError};
 /// nobody can use us to multiply traffic towards a forged address.
 pub const HELLO_BYTES: usize = PREFIX_BYTES + 8 + 4 + 4 + 4;
 
+/// The same for endpoints with a key.
+pub const SEALED_HELLO_BYTES: usize = PREFIX_BYTES + NOISE_BYTES + HELLO_BYTES;
+
+/// How much longer than its payload a handshake message is: a public key and a tag.
+pub const NOISE_BYTES: usize = 32 + 16;
+
 /// Length of a reset, with prefix and CRC.
 pub const RESET_BYTES: usize = PREFIX_BYTES + 1 + 8 + 4;
+
+/// The same when a key vouches for it.
+pub const SEALED_RESET_BYTES: usize = RESET_BYTES + 32;
 
 /// What both a hello and its answer say of the side that sends them.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -41,8 +50,10 @@ pub enum ResetReason {
     NoSession,
     /// A hello was of another version than the one in this reset's prefix.
     Version,
-    /// A hello named another [`Integrity`](super::Integrity) than the one in this reset's flags.
-    Integrity,
+    /// A hello named another [`Protection`](super::Protection) than the one in this reset's flags.
+    Protection,
+    /// A hello did not stand up to the key.
+    WrongKey,
 }
 
 /// The refusal of a datagram. It carries both session numbers of that datagram, swapped: who could not see it cannot
@@ -61,7 +72,8 @@ impl Reset {
         out.push(match self.reason {
             ResetReason::NoSession => 1,
             ResetReason::Version => 2,
-            ResetReason::Integrity => 3,
+            ResetReason::Protection => 3,
+            ResetReason::WrongKey => 4,
         });
         out.extend_from_slice(&self.boot.to_be_bytes());
     }
@@ -71,7 +83,8 @@ impl Reset {
         let reason = match reader.u8()? {
             1 => ResetReason::NoSession,
             2 => ResetReason::Version,
-            3 => ResetReason::Integrity,
+            3 => ResetReason::Protection,
+            4 => ResetReason::WrongKey,
             _ => return Err(WireError::Value),
         };
         Ok(Reset { reason, boot: reader.u64()? })

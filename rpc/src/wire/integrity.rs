@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{WireError, sums};
+use super::{SEAL_BYTES, WireError, sums};
 
 /// What guards a datagram against damage on the way. All of it is against accidents, not against attackers.
 ///
@@ -68,6 +68,43 @@ impl Integrity {
             Integrity::Additive => open(datagram, |covered| sums::internet(covered).to_be_bytes()),
             Integrity::Fletcher32 => open(datagram, |covered| sums::fletcher32(covered).to_be_bytes()),
             Integrity::Crc32 => open(datagram, |covered| crc32fast::hash(covered).to_be_bytes()),
+        }
+    }
+}
+
+/// What guards the data of an endpoint, as its hellos and refusals say it: a checksum, or a key.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Protection {
+    /// A trailer that finds accidents.
+    Plain(Integrity),
+    /// Encryption, and a tag that only who has the key can make.
+    Sealed,
+}
+
+impl Protection {
+    /// All of them.
+    pub const ALL: [Protection; 5] = [
+        Protection::Plain(Integrity::None),
+        Protection::Plain(Integrity::Additive),
+        Protection::Plain(Integrity::Fletcher32),
+        Protection::Plain(Integrity::Crc32),
+        Protection::Sealed,
+    ];
+
+    /// How much longer it makes a data datagram.
+    pub const fn trailer_bytes(self) -> usize {
+        match self {
+            Protection::Plain(integrity) => integrity.trailer_bytes(),
+            Protection::Sealed => SEAL_BYTES,
+        }
+    }
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Protection::Plain(integrity) => integrity.fmt(f),
+            Protection::Sealed => f.pad("a key"),
         }
     }
 }

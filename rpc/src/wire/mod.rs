@@ -8,13 +8,22 @@
 //!   or, with the flag PROBE,         padding
 //!   or, with the flag PROBED,        packet u64
 //! frame            sequence u64 | index u16 | count u16 | channel u8 | length u16 | bytes
+//!
+//! with a key:
+//! hello, hello ack      public key [32] | sealed (the prefix again | as above) | tag [16]     | CRC-32
+//! reset                 as above | HMAC-SHA-256 of everything before, where it ends a session | CRC-32
+//! data                  packet u64 | sealed (as above) | tag [16]
 //! ```
 //!
 //! `to` is the session number that the receiver of the datagram chose, `from` the one that its sender chose: both are
 //! random, so who cannot see the traffic cannot take part in it, and a datagram belongs to exactly one pair of
 //! openings. The prefix up to `from`, the layouts of hello and reset, and their CRC-32 stay the same in every version,
-//! so that two versions can tell each other so. The upper half of the flags of hellos and resets says which [`Integrity`]
-//! guards the data of whoever sends them (0: CRC-32, 1: none, 2: additive, 3: Fletcher-32).
+//! so that two versions can tell each other so. The upper half of the flags of hellos and resets says which [`Protection`]
+//! the data of whoever sends them has (0: CRC-32, 1: none, 2: additive, 3: Fletcher-32, 4: a key).
+//!
+//! With a key, hello and hello ack are the two messages of a Noise handshake, whose payload repeats the prefix, so that nothing in
+//! front of it can be changed either. A data datagram is sealed with AES-256-GCM: the packet number is the nonce, and prefix and packet
+//! number are vouched for as they stand.
 //!
 //! Decoding never panics and never allocates; whatever is wrong gives a [`WireError`].
 
@@ -28,8 +37,10 @@ pub(crate) mod sums;
 
 pub use ack::{AckBlock, Echo, MAX_WORDS};
 pub use frame::{FRAME_HEADER_BYTES, Fragment, Frames, write_frame_header};
-pub use hello::{HELLO_BYTES, Hello, RESET_BYTES, Reset, ResetReason};
-pub use integrity::{Integrity, IntegrityError};
+pub use hello::{
+    HELLO_BYTES, Hello, NOISE_BYTES, RESET_BYTES, Reset, ResetReason, SEALED_HELLO_BYTES, SEALED_RESET_BYTES,
+};
+pub use integrity::{Integrity, IntegrityError, Protection};
 pub use prefix::{Flags, Kind, PREFIX_BYTES, Prefix, SessionId};
 pub use reader::Reader;
 
@@ -58,13 +69,22 @@ pub enum WireError {
     /// They are not of this protocol.
     #[error("not a datagram of this protocol")]
     Foreign,
-    /// The integrity trailer does not match.
-    #[error("damaged on the way")]
+    /// The integrity trailer does not match, or the key does not vouch for it.
+    #[error("damaged on the way, or forged")]
     Corrupt,
+    /// A datagram of this number has been here, or may have been.
+    #[error("a copy of an earlier datagram")]
+    Replayed,
     /// A field has a value that no correct sender writes.
     #[error("a field has an impossible value")]
     Value,
 }
+
+/// Length of the tag of a sealed datagram.
+pub const SEAL_BYTES: usize = 16;
+
+/// What stands unencrypted at the front of a sealed data datagram: the prefix and the packet number.
+pub const SEALED_HEADER_BYTES: usize = PREFIX_BYTES + 8;
 
 /// The bytes in front of the frames of a data datagram with `words` words of acknowledgement bitmap.
 pub const fn data_header_bytes(words: usize) -> usize {
@@ -73,11 +93,11 @@ pub const fn data_header_bytes(words: usize) -> usize {
 
 /// How many bytes of a message a fragment carries (all but the last one of a message carry exactly this) when two
 /// endpoints have agreed on datagrams of at most `datagram_max` bytes.
-pub const fn fragment_bytes(datagram_max: usize, integrity: Integrity) -> usize {
+pub const fn fragment_bytes(datagram_max: usize, protection: Protection) -> usize {
     datagram_max
         .saturating_sub(data_header_bytes(RESERVED_WORDS))
         .saturating_sub(FRAME_HEADER_BYTES)
-        .saturating_sub(integrity.trailer_bytes())
+        .saturating_sub(protection.trailer_bytes())
 }
 
 #[cfg(test)]

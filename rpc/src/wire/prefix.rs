@@ -1,6 +1,6 @@
 //! What every datagram starts with, in every version of the protocol.
 
-use super::{Integrity, MAGIC, Reader, VERSION, WireError};
+use super::{Integrity, MAGIC, Protection, Reader, VERSION, WireError};
 
 /// Length of a [`Prefix`] on the wire.
 pub const PREFIX_BYTES: usize = 2 + 1 + 1 + 1 + 8 + 8;
@@ -39,6 +39,8 @@ impl Flags {
     pub const PING: Flags = Flags(1);
     /// The acknowledgement bitmap was cut: it says nothing about what lies beyond it.
     pub const CUT: Flags = Flags(2);
+    /// The datagram is sealed with the keys of the handshake that its sender began; without it, of the one that its receiver did.
+    pub const INITIATOR: Flags = Flags(16);
 
     /// Tries whether a datagram of this size arrives: what follows the acknowledgement is padding.
     pub const PROBE: Flags = Flags(4);
@@ -58,12 +60,13 @@ impl Flags {
 
     /// Those of a hello or a reset: what guards its sender's data. CRC-32 is no bit at all, so that whoever knows of nothing
     /// else says the right thing.
-    pub const fn of(integrity: Integrity) -> Flags {
-        let code = match integrity {
-            Integrity::Crc32 => 0,
-            Integrity::None => 1,
-            Integrity::Additive => 2,
-            Integrity::Fletcher32 => 3,
+    pub const fn of(protection: Protection) -> Flags {
+        let code = match protection {
+            Protection::Plain(Integrity::Crc32) => 0,
+            Protection::Plain(Integrity::None) => 1,
+            Protection::Plain(Integrity::Additive) => 2,
+            Protection::Plain(Integrity::Fletcher32) => 3,
+            Protection::Sealed => 4,
         };
         Flags(code << 4)
     }
@@ -72,9 +75,9 @@ impl Flags {
     ///
     /// # Errors
     /// [`WireError::Value`] for a kind that is not known here.
-    pub fn integrity(self) -> Result<Integrity, WireError> {
-        let same = |kind: &Integrity| Flags::of(*kind).0 == self.0 & 0xf0;
-        Integrity::ALL.into_iter().find(same).ok_or(WireError::Value)
+    pub fn protection(self) -> Result<Protection, WireError> {
+        let same = |kind: &Protection| Flags::of(*kind).0 == self.0 & 0xf0;
+        Protection::ALL.into_iter().find(same).ok_or(WireError::Value)
     }
 }
 

@@ -116,7 +116,8 @@ proptest! {
 
 #[test]
 fn a_refusal_is_never_larger_than_what_it_refuses() {
-    const { assert!(RESET_BYTES <= HELLO_BYTES) };
+    const { assert!(RESET_BYTES <= HELLO_BYTES && RESET_BYTES <= SEALED_HELLO_BYTES) };
+    assert!(SEALED_RESET_BYTES <= data_header_bytes(0) + SEAL_BYTES);
     assert!(RESET_BYTES <= data_header_bytes(0) + Integrity::Crc32.trailer_bytes());
     let reset = Reset { reason: ResetReason::Version, boot: 7 };
     let mut bytes = Vec::new();
@@ -127,9 +128,11 @@ fn a_refusal_is_never_larger_than_what_it_refuses() {
 
 #[test]
 fn a_full_fragment_and_a_reserved_bitmap_fill_a_datagram_exactly() {
-    let bytes = fragment_bytes(1_472, Integrity::Crc32);
-    let datagram = data_header_bytes(RESERVED_WORDS) + FRAME_HEADER_BYTES + bytes + Integrity::Crc32.trailer_bytes();
-    assert_eq!(datagram, 1_472);
+    for protection in Protection::ALL {
+        let bytes = fragment_bytes(1_472, protection);
+        let datagram = data_header_bytes(RESERVED_WORDS) + FRAME_HEADER_BYTES + bytes + protection.trailer_bytes();
+        assert_eq!(datagram, 1_472);
+    }
 }
 
 #[test]
@@ -150,10 +153,12 @@ fn every_trailer_stands_at_the_end_with_its_high_byte_first() {
 fn every_check_is_read_from_its_name_and_from_the_flags_of_an_opening() {
     for kind in Integrity::ALL {
         assert_eq!(kind.name().parse(), Ok(kind));
-        assert_eq!(Flags::of(kind).with(Flags::PING).integrity(), Ok(kind));
     }
-    assert_eq!(Flags::of(Integrity::default()), Flags::NONE);
-    assert_eq!(Flags(0x40).integrity(), Err(WireError::Value));
+    for protection in Protection::ALL {
+        assert_eq!(Flags::of(protection).with(Flags::PING).protection(), Ok(protection));
+    }
+    assert_eq!(Flags::of(Protection::Plain(Integrity::default())), Flags::NONE);
+    assert_eq!(Flags(0x50).protection(), Err(WireError::Value));
     let complaint = "md5".parse::<Integrity>().unwrap_err().to_string();
     assert_eq!(complaint, "\"md5\" is no integrity check: write none, additive, fletcher32 or crc32");
 }

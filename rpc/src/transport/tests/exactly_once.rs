@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::network::{MS, Network, addr};
+use crate::Key;
 use crate::impair::Impairments;
 use crate::transport::random::Random;
 use crate::transport::{Channel, Peer, TransportConfig};
@@ -88,6 +89,17 @@ fn every_message_arrives_once_over_a_terrible_network() {
             TransportConfig::plain(),
             30,
         );
+    }
+}
+
+#[test]
+fn every_message_arrives_once_with_a_key_however_bad_the_network() {
+    let config = || TransportConfig::new(Key::from_bytes([9; 32]));
+    for seed in 300..340 {
+        let bad = Impairments { loss: 0.1, duplicate: 0.1, reorder: 0.2, corrupt: 0.05, delay: MS / 5, seed };
+        torture(bad, config(), 60);
+        let terrible = Impairments { loss: 0.4, duplicate: 0.4, reorder: 0.4, corrupt: 0.1, delay: MS, seed };
+        torture(terrible, config(), 30);
     }
 }
 

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::network::{Network, addr};
+use crate::Security;
 use crate::impair::Impairments;
 use crate::transport::{BootEpoch, Channel, LostReason, Transport, TransportConfig};
-use crate::wire::{Integrity, Kind, Prefix, Reader};
+use crate::wire::{Integrity, Kind, Prefix, Protection, Reader};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn config(integrity: Integrity) -> TransportConfig {
-    TransportConfig { integrity, ..TransportConfig::plain() }
+    TransportConfig::new(Security::Plain(integrity))
 }
 
 /// Node 0 guards its data with one check, node 1 with another.
@@ -27,9 +28,8 @@ fn send(network: &mut Network, from: usize, to: usize, bytes: &[u8]) {
 }
 
 #[test]
-fn who_asks_for_nothing_gets_the_crc() {
-    // The memory runtime and every client and server rely on it.
-    assert_eq!(TransportConfig::plain().integrity, Integrity::Crc32);
+fn who_asks_for_nothing_but_plain_gets_the_crc() {
+    assert_eq!(TransportConfig::plain().security, Security::Plain(Integrity::Crc32));
 }
 
 #[test]
@@ -53,11 +53,14 @@ fn endpoints_with_different_checks_refuse_each_other_and_say_which_they_have() {
             let mut network = pair(ours, theirs);
             send(&mut network, 0, 1, b"never read");
             network.run(SECOND);
-            assert_eq!(network.losses(0), [LostReason::Integrity { ours, theirs }]);
+            assert_eq!(
+                network.losses(0),
+                [LostReason::Protection { ours: Protection::Plain(ours), theirs: Protection::Plain(theirs) }]
+            );
             assert_eq!((network.ups(0), network.ups(1), network.messages(1).len()), (0, 0, 0));
             for node in &network.nodes {
                 let counters = node.transport.counters();
-                assert_eq!((counters.integrity_mismatches, counters.corrupt_dropped), (1, 0), "{ours}, {theirs}");
+                assert_eq!((counters.protection_mismatches, counters.corrupt_dropped), (1, 0), "{ours}, {theirs}");
             }
         }
     }
@@ -69,11 +72,15 @@ fn crossing_hellos_with_different_checks_end_both_openings() {
     send(&mut network, 0, 1, b"never read");
     send(&mut network, 1, 0, b"never read");
     network.run(SECOND);
-    let reason = |ours, theirs| LostReason::Integrity { ours, theirs };
+    let reason =
+        |ours, theirs| LostReason::Protection { ours: Protection::Plain(ours), theirs: Protection::Plain(theirs) };
     assert_eq!(network.losses(0), [reason(Integrity::Crc32, Integrity::None)]);
     assert_eq!(network.losses(1), [reason(Integrity::None, Integrity::Crc32)]);
     let words = network.losses(0)[0].to_string();
-    assert_eq!(words, "guards its data with none, this side with crc32: give both the same integrity");
+    assert_eq!(
+        words,
+        "guards its data with none, this side with crc32: give both the same key, or both the same integrity"
+    );
 }
 
 #[test]
@@ -91,7 +98,10 @@ fn a_peer_that_answers_without_knowing_our_check_is_refused_by_us() {
     assert_eq!(Prefix::read(&mut Reader::new(&answer)).unwrap().kind, Kind::HelloAck);
     network.deliver(0, addr(1), &answer);
     let (ours, theirs) = (Integrity::Fletcher32, Integrity::Crc32);
-    assert_eq!(network.losses(0), [LostReason::Integrity { ours, theirs }]);
+    assert_eq!(
+        network.losses(0),
+        [LostReason::Protection { ours: Protection::Plain(ours), theirs: Protection::Plain(theirs) }]
+    );
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Network {
     pub mtu: usize,
     /// The largest that arrived somewhere.
     pub largest: usize,
+    /// All of them, with sender and receiver, if somebody records.
+    pub tape: Option<Vec<(SocketAddr, SocketAddr, Vec<u8>)>>,
 }
 
 impl Network {
@@ -62,6 +64,7 @@ impl Network {
             sent: 0,
             mtu: usize::MAX,
             largest: 0,
+            tape: None,
         }
     }
 
@@ -88,6 +91,9 @@ impl Network {
                 self.sent += 1;
                 let limit = if to.ip().is_loopback() { 65_507 } else { self.config.datagram_max };
                 assert!(out.len() <= limit, "{} bytes", out.len());
+                if let Some(tape) = &mut self.tape {
+                    tape.push((node.addr, to, out.clone()));
+                }
                 if out.len() > self.mtu {
                     continue;
                 }
@@ -122,6 +128,15 @@ impl Network {
                 _ => Vec::new(),
             };
             node.seen.push(Seen { event, bytes });
+        }
+    }
+
+    /// Sends everything on the tape again, as if it came from where it came from.
+    pub fn replay(&mut self) {
+        for (from, to, datagram) in self.tape.clone().unwrap_or_default() {
+            if let Some(node) = self.nodes.iter().position(|node| node.addr == to) {
+                self.deliver(node, from, &datagram);
+            }
         }
     }
 
