@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dsm_core::job::POLL_DEFAULT;
-use dsm_core::launch::{self, JobSpec, Sinks};
+use dsm_core::launch::{self, JobKey, JobSpec, Sinks};
 
 use crate::figure::Figure;
 use crate::node::Part;
@@ -19,6 +19,8 @@ pub struct Plan {
     pub launches: usize,
     /// Accesses of each kind in a launch.
     pub samples: usize,
+    /// Whether the nodes have a key.
+    pub encrypted: bool,
 }
 
 /// One figure, from all launches.
@@ -40,7 +42,7 @@ pub fn measure(plan: Plan, mut progress: impl FnMut(Part)) -> Result<BTreeMap<St
     for _ in 0..plan.launches {
         for part in Part::ALL {
             progress(part);
-            for figure in launch_once(part, plan.samples)? {
+            for figure in launch_once(part, plan)? {
                 let none = || Measured { part, launches: Vec::new() };
                 figures.entry(figure.name.clone()).or_insert_with(none).launches.push(figure);
             }
@@ -49,12 +51,13 @@ pub fn measure(plan: Plan, mut progress: impl FnMut(Part)) -> Result<BTreeMap<St
     Ok(figures)
 }
 
-fn launch_once(part: Part, samples: usize) -> Result<Vec<Figure>, String> {
+fn launch_once(part: Part, plan: Plan) -> Result<Vec<Figure>, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program's own file: {error}"))?;
     let mut spec = JobSpec::new(part.nodes(), program);
-    spec.args = ["node".into(), part.name().into(), samples.to_string().into()].into();
+    spec.args = ["node".into(), part.name().into(), plan.samples.to_string().into()].into();
     spec.label = false;
     spec.pin = true;
+    spec.key = if plan.encrypted { JobKey::Fresh } else { JobKey::Plain };
     spec.prefetch = part.prefetches();
     spec.poll = if part.sleeps() { Duration::ZERO } else { POLL_DEFAULT };
     spec.bind = free_ports(part.nodes()).map_err(|error| format!("no free ports: {error}"))?;

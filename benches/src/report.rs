@@ -153,7 +153,7 @@ impl Config {
             waiting: part.waiting(),
             prefetch: part.prefetches(),
             pinned: true,
-            integrity: "crc32",
+            integrity: if plan.encrypted { "aes256-gcm" } else { "crc32" },
         }
     }
 }

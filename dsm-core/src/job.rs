@@ -8,6 +8,7 @@
 //! | `DSM_RANK`, `DSM_SIZE` | this node's number and the count of nodes, decimal; rank < size <= 64 |
 //! | `DSM_LAUNCHER` | `ip:port` of the launcher's rendezvous service |
 //! | `DSM_LIFELINE` | an inherited descriptor: the read end of a pipe whose write end only the launcher holds; hang-up means that the launcher is gone |
+//! | `DSM_KEY` | an inherited descriptor: a memory file with the 32 bytes of the job's key; or `plain`: the job has none |
 //! | `DSM_REGION` | bytes of address space for the shared region |
 //! | `DSM_CONSISTENCY` | `sequential` |
 //! | `DSM_IMPAIR` | `loss=0.2,duplicate=0.05,reorder=0.1,corrupt=0.01,delay_us=2000,seed=7`; absent means none |
@@ -18,12 +19,15 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
 use std::str::FromStr;
 use std::time::Duration;
 
 use rpc::impair::Impairments;
+use rpc::wire::Integrity;
+use rpc::{Key, Security};
 
 /// The most nodes that one job may have.
 pub const NODES_MAX: usize = 64;
@@ -75,6 +79,17 @@ impl fmt::Display for Consistency {
     }
 }
 
+/// What guards a node's datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobSecurity {
+    /// The key in this inherited descriptor.
+    Key(RawFd),
+    /// A CRC-32: whoever reaches the nodes can take part.
+    Plain,
+    /// A key that nobody else has, for a node that has nobody to talk to.
+    Alone,
+}
+
 /// The job as one of its nodes sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
@@ -86,6 +101,8 @@ pub struct Job {
     pub launcher: Option<SocketAddr>,
     /// Number of the inherited descriptor that hangs up when the launcher is gone; see [`Job::open_lifeline`].
     pub lifeline: Option<RawFd>,
+    /// What guards its datagrams; see [`Job::security`].
+    pub security: JobSecurity,
     /// Address space of the region in bytes, a multiple of the page size.
     pub region_bytes: u64,
     /// The consistency of allocations that ask for none.
@@ -124,6 +141,7 @@ impl Job {
             size: 1,
             launcher: None,
             lifeline: None,
+            security: JobSecurity::Alone,
             region_bytes: REGION_BYTES_DEFAULT,
             consistency: Consistency::default(),
             impairments: Impairments::default(),
@@ -156,12 +174,18 @@ impl Job {
         if address.is_none() && nodes > 1 {
             return Err(launcher.missing());
         }
+        let key = read("DSM_KEY")?;
+        let security = key.parse(security)?;
+        if security.is_none() && address.is_some() {
+            return Err(key.missing());
+        }
         let alone = Job::alone();
         Ok(Some(Job {
             rank: number as usize,
             size: nodes as usize,
             launcher: address,
             lifeline: read("DSM_LIFELINE")?.parse(|text| decimal(text, 0, RawFd::MAX as u64))?.map(|fd| fd as RawFd),
+            security: security.unwrap_or(alone.security),
             region_bytes: read("DSM_REGION")?.parse(region_bytes)?.unwrap_or(alone.region_bytes),
             consistency: read("DSM_CONSISTENCY")?.parse(str::parse)?.unwrap_or(alone.consistency),
             impairments: read("DSM_IMPAIR")?.parse(impairments_from_text)?.unwrap_or(alone.impairments),
@@ -184,8 +208,36 @@ impl Job {
         ];
         variables.extend(self.launcher.map(|addr| ("DSM_LAUNCHER", addr.to_string())));
         variables.extend(self.lifeline.map(|fd| ("DSM_LIFELINE", fd.to_string())));
+        variables.extend(match self.security {
+            JobSecurity::Key(fd) => Some(("DSM_KEY", fd.to_string())),
+            JobSecurity::Plain => Some(("DSM_KEY", "plain".to_string())),
+            JobSecurity::Alone => None,
+        });
         variables.extend(impairments_to_text(&self.impairments).map(|text| ("DSM_IMPAIR", text)));
         variables.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+    }
+
+    /// What guards this node's datagrams: every socket of the job's needs it.
+    ///
+    /// # Errors
+    ///
+    /// The descriptor with the key is not open here, most likely because a program between the launcher and this one closed it; or there
+    /// is no key in it.
+    pub fn security(&self) -> Result<Security, JobError> {
+        let fd = match self.security {
+            JobSecurity::Plain => return Ok(Security::Plain(Integrity::Crc32)),
+            JobSecurity::Alone => {
+                let none = |problem: String| JobError { variable: "DSM_KEY", value: "(unset)".to_string(), problem };
+                return Ok(Key::random().map_err(|error| none(error.to_string()))?.into());
+            }
+            JobSecurity::Key(fd) => fd,
+        };
+        let failed = |problem| JobError { variable: "DSM_KEY", value: fd.to_string(), problem };
+        let mut bytes = [0; 32];
+        // Opened anew, it is read from its beginning, however often it was read before.
+        let read = File::open(format!("/proc/self/fd/{fd}")).and_then(|mut file| file.read_exact(&mut bytes));
+        read.map_err(|error| failed(format!("no key can be read from this descriptor ({error})")))?;
+        Ok(Key::from_bytes(bytes).into())
     }
 
     /// A descriptor of our own for the lifeline: poll it, and a hang-up says that the launcher is gone. `None` when there is no
@@ -210,11 +262,12 @@ impl Job {
 }
 
 /// Every name that [`Job::to_env`] may write, so that a launcher can keep its own out of its children.
-pub(crate) const VARIABLES: [&str; 10] = [
+pub(crate) const VARIABLES: [&str; 11] = [
     "DSM_RANK",
     "DSM_SIZE",
     "DSM_LAUNCHER",
     "DSM_LIFELINE",
+    "DSM_KEY",
     "DSM_REGION",
     "DSM_CONSISTENCY",
     "DSM_IMPAIR",
@@ -263,6 +316,16 @@ fn decimal(text: &str, least: u64, most: u64) -> Result<u64, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address such as 127.0.0.1:4000 is wanted".to_string())
+}
+
+fn security(text: &str) -> Result<JobSecurity, String> {
+    match text {
+        "plain" => Ok(JobSecurity::Plain),
+        _ => match decimal(text, 0, RawFd::MAX as u64) {
+            Ok(fd) => Ok(JobSecurity::Key(fd as RawFd)),
+            Err(_) => Err("a descriptor's number, or plain, is wanted".to_string()),
+        },
+    }
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -347,7 +410,7 @@ mod tests {
     }
 
     fn read_with(name: &str, value: &str) -> Result<Option<Job>, JobError> {
-        let sound = [("DSM_RANK", "1"), ("DSM_SIZE", "2"), ("DSM_LAUNCHER", "127.0.0.1:4000")];
+        let sound = [("DSM_RANK", "1"), ("DSM_SIZE", "2"), ("DSM_LAUNCHER", "127.0.0.1:4000"), ("DSM_KEY", "5")];
         let mut variables: BTreeMap<_, _> = sound.into_iter().collect();
         variables.insert(name, value);
         read(&variables.into_iter().collect::<Vec<_>>())
@@ -366,6 +429,7 @@ mod tests {
             size: 5,
             launcher: Some(SocketAddr::from(([127, 0, 0, 1], 4000))),
             lifeline: Some(7),
+            security: JobSecurity::Key(8),
             region_bytes: 1 << 40,
             consistency: Consistency::Sequential,
             impairments: Impairments {
@@ -401,6 +465,9 @@ mod tests {
             ("DSM_SIZE", "two"),
             ("DSM_LAUNCHER", "localhost"),
             ("DSM_LIFELINE", "-1"),
+            ("DSM_KEY", ""),
+            ("DSM_KEY", "-1"),
+            ("DSM_KEY", "none"),
             ("DSM_REGION", "4097"),
             ("DSM_REGION", "0"),
             ("DSM_REGION", "99999999999999999999"),
@@ -435,6 +502,18 @@ mod tests {
         let message = read_with("DSM_CONSISTENCY", "release").unwrap_err().to_string();
         assert!(message.contains("DSM_CONSISTENCY=\"release\"") && message.contains("not offered yet"), "{message}");
         assert!(message.contains("dsm-node run"), "{message}");
+    }
+
+    #[test]
+    fn a_job_that_says_nothing_of_a_key_is_refused_and_a_key_that_cannot_be_read_too() {
+        let keyless = [("DSM_RANK", "1"), ("DSM_SIZE", "2"), ("DSM_LAUNCHER", "127.0.0.1:4000")];
+        let error = read(&keyless).unwrap_err();
+        assert_eq!((error.variable, error.value.as_str()), ("DSM_KEY", "(unset)"));
+        let plain = read_with("DSM_KEY", "plain").unwrap().unwrap();
+        assert_eq!(plain.security().unwrap(), Security::Plain(Integrity::Crc32));
+        let closed = Job { security: JobSecurity::Key(RawFd::MAX), ..Job::alone() };
+        assert_eq!(closed.security().unwrap_err().variable, "DSM_KEY");
+        assert_ne!(Job::alone().security().unwrap(), Job::alone().security().unwrap());
     }
 
     #[test]

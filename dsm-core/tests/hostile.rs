@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Job, run, run_watching, spec};
 use dsm_core::EXIT_PEER_LOST;
-use dsm_core::launch::NodeEnd;
+use dsm_core::launch::{JobKey, JobSpec, NodeEnd};
 use nix::unistd::Pid;
 use rpc::driver::{Driver, DriverConfig, Inbox};
 use rpc::transport::Channel;
@@ -60,10 +60,10 @@ fn targets(job: &Job) -> Vec<SocketAddr> {
 }
 
 /// Runs a job that counts under a lock while `attack` goes on; it must count right, and stay small.
-fn besieged(name: &str, attack: impl FnOnce(&[SocketAddr])) {
+fn besieged(name: &str, key: JobKey, attack: impl FnOnce(&[SocketAddr])) {
     let end = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.end"));
     let _ = fs::remove_file(&end);
-    let ended = run_watching(spec(NODES, &format!("besieged {}", end.display())), |job| {
+    let ended = run_watching(JobSpec { key, ..spec(NODES, &format!("besieged {}", end.display())) }, |job| {
         job.stdout.wait_for(|text| (text.matches("ready pid=").count() == NODES).then_some(()));
         attack(&targets(job));
         fs::write(&end, "").unwrap();
@@ -91,7 +91,7 @@ fn sealed(version: u8, kind: Kind, to: u64, from: u64, body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn random_bytes_at_every_port_change_nothing() {
-    besieged("random", |targets| {
+    besieged("random", JobKey::Fresh, |targets| {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut random = Random(1);
         for turn in 0..VOLLEY {
@@ -107,7 +107,7 @@ fn random_bytes_at_every_port_change_nothing() {
 
 #[test]
 fn random_fields_under_a_right_checksum_change_nothing() {
-    besieged("fields", |targets| {
+    besieged("fields", JobKey::Fresh, |targets| {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut random = Random(2);
         for turn in 0..VOLLEY {
@@ -165,17 +165,20 @@ fn talk_to(target: SocketAddr, random: &mut Random) {
 
 #[test]
 fn strangers_and_mutilated_datagrams_of_theirs_change_nothing() {
-    besieged("strangers", |targets| {
-        let mut random = Random(3);
-        for _ in 0..5 {
-            targets.iter().for_each(|target| talk_to(*target, &mut random));
-        }
-    });
+    // Where there is a key they do not get far.
+    for (name, key) in [("strangers", JobKey::Plain), ("shut-out", JobKey::Fresh)] {
+        besieged(name, key, |targets| {
+            let mut random = Random(3);
+            for _ in 0..5 {
+                targets.iter().for_each(|target| talk_to(*target, &mut random));
+            }
+        });
+    }
 }
 
 #[test]
 fn a_peer_of_another_version_is_told_so_and_learns_why() {
-    besieged("version", |targets| {
+    besieged("version", JobKey::Fresh, |targets| {
         for target in targets {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

@@ -22,7 +22,7 @@ const PART: &str = "TEST_PART";
 #[test]
 fn node() {
     let Some(job) = Job::from_env().unwrap() else { return };
-    let config = ClientConfig { timeout: Duration::from_secs(60), ..ClientConfig::plain() };
+    let config = ClientConfig { timeout: Duration::from_secs(60), ..ClientConfig::new(job.security().unwrap()) };
     let launcher = RendezvousClient::new(Client::connect(job.launcher.unwrap(), config).unwrap());
     let rank = job.rank as u32;
     let addr = SocketAddr::from(([127, 0, 0, 1], 4000 + job.rank as u16));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use dsm_core::job::Consistency;
-use dsm_core::launch::{self, JobSpec, LaunchError, Sinks};
+use dsm_core::launch::{self, JobKey, JobSpec, LaunchError, Sinks};
 use rpc::impair::Impairments;
 
 use crate::{complain, signals, units};
@@ -55,6 +55,10 @@ pub struct Run {
     /// Fetch no pages ahead of threads that read in streams
     #[arg(long)]
     no_prefetch: bool,
+
+    /// Do not encrypt: guard datagrams by a CRC-32 against accidents, and keep nobody out; for measurements
+    #[arg(long)]
+    plain: bool,
 
     /// Bind each node to its own share of the processors: steadier figures
     #[arg(long)]
@@ -127,6 +131,7 @@ impl Run {
             poll: self.poll,
             prefetch: !self.no_prefetch,
             pin: self.pin,
+            key: if self.plain { JobKey::Plain } else { JobKey::Fresh },
             ..JobSpec::new(self.nodes, program)
         })
     }

@@ -51,6 +51,41 @@ fn sorted(text: &str) -> Vec<&str> {
     lines
 }
 
+/// A line for each node: its key, and what `ps` and others can see of it and its launcher.
+const SHOW_KEY: &str = r#"hex() { od -An -v -tx1 "$@" | tr -d ' \n'; }
+echo "$(hex /proc/self/fd/$DSM_KEY) $(hex /proc/$$/environ /proc/$$/cmdline /proc/$PPID/environ /proc/$PPID/cmdline)""#;
+
+#[test]
+fn the_nodes_of_a_job_share_a_key_of_their_own_that_no_command_line_and_no_environment_has() {
+    let keys: Vec<String> = (0..2)
+        .map(|_| {
+            let output = run(shell(2, SHOW_KEY));
+            assert!(output.status.success(), "{}", stderr(&output));
+            let lines: Vec<String> = stdout(&output).lines().map(|line| line[4..].to_string()).collect();
+            let shown: Vec<(&str, &str)> = lines.iter().map(|line| line.split_once(' ').unwrap()).collect();
+            let key = shown[0].0.to_string();
+            assert_eq!((shown.len(), key.len()), (2, 64));
+            // Neither as it is, nor as digits.
+            let digits: String = key.bytes().map(|digit| format!("{digit:02x}")).collect();
+            for (same, visible) in shown {
+                assert_eq!(same, key);
+                assert!(visible.contains(&"DSM_KEY=".bytes().map(|byte| format!("{byte:02x}")).collect::<String>()));
+                assert!(!visible.contains(&key) && !visible.contains(&digits));
+            }
+            assert!(!stderr(&output).contains(&key));
+            key
+        })
+        .collect();
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[test]
+fn a_plain_job_says_so_to_its_nodes() {
+    let mut command = dsm_node();
+    command.args(["run", "--plain", "-n", "1", "--", "sh", "-c", "echo $DSM_KEY"]);
+    assert_eq!(stdout(&run(command)), "[0] plain\n");
+}
+
 /// Starts a job and reads `count` lines `[rank] pid` that its nodes print; gives them by rank.
 fn start(mut command: Command, count: usize) -> (Child, Vec<Pid>) {
     let mut child = command.spawn().unwrap();

@@ -8,10 +8,14 @@ use examples::tsp::instances::Published;
 use examples::tsp::over_rpc::{Finished, TspQueueClient, TspServer, work};
 use examples::tsp::{ASCENT_ROUNDS, Problem};
 use rpc::driver::DriverConfig;
-use rpc::{Client, ClientConfig, Failure};
+use rpc::{Client, ClientConfig, Failure, Key};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tsp_rpc");
 const HANG: Duration = Duration::from_secs(120);
+
+fn key() -> Key {
+    Key::from_bytes([5; 32])
+}
 
 fn server(name: &str) -> (Published, TspServer) {
     let published = Published::named(name).unwrap();
@@ -19,12 +23,12 @@ fn server(name: &str) -> (Published, TspServer) {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     (
         published,
-        TspServer::start(any, &problem, published.text, ASCENT_ROUNDS as u32, 2, DriverConfig::plain()).unwrap(),
+        TspServer::start(any, &problem, published.text, ASCENT_ROUNDS as u32, 2, DriverConfig::new(key())).unwrap(),
     )
 }
 
 fn client(server: &TspServer) -> TspQueueClient {
-    TspQueueClient::new(Client::connect(server.local_addr(), ClientConfig::plain()).unwrap())
+    TspQueueClient::new(Client::connect(server.local_addr(), ClientConfig::new(key())).unwrap())
 }
 
 fn run(args: &[&str]) -> Output {
@@ -49,7 +53,7 @@ fn a_task_whose_worker_never_comes_back_is_done_by_another() {
     deserter.problem().unwrap();
     assert!(deserter.next(None).unwrap().is_some());
     drop(deserter);
-    work(server.local_addr(), DriverConfig::plain()).unwrap();
+    work(server.local_addr(), DriverConfig::new(key())).unwrap();
     let report = server.wait(HANG).unwrap();
     assert_eq!(report.length, published.optimum);
     let (done, all) = server.progress();
@@ -70,7 +74,7 @@ fn tours_that_are_none_and_tasks_that_were_never_given_are_not_believed() {
         liar.next(Some(Finished { id, expanded: u64::MAX })).unwrap();
     }
     assert_eq!(server.progress().0, 0);
-    work(server.local_addr(), DriverConfig::plain()).unwrap();
+    work(server.local_addr(), DriverConfig::new(key())).unwrap();
     assert_eq!(server.wait(HANG).unwrap().length, published.optimum);
 }
 
@@ -78,7 +82,7 @@ fn tours_that_are_none_and_tasks_that_were_never_given_are_not_believed() {
 fn a_worker_without_a_server_ends_with_an_error() {
     // Bound and never served: nothing answers there, and nobody else can.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let output = run(&["work", "--server", &silent.local_addr().unwrap().to_string()]);
+    let output = run(&["work", "--plain", "--server", &silent.local_addr().unwrap().to_string()]);
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("tsp_rpc: call to the server failed"));
 }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::NodeId;
+use rpc::Security;
 use rpc::call::{Client, ClientConfig};
 use rpc::driver::{Driver, DriverConfig};
 use rpc::impair::Impairments;
@@ -40,6 +41,7 @@ pub struct Dsm {
     rank: usize,
     size: usize,
     launcher: Option<std::net::SocketAddr>,
+    security: Security,
     start: Instant,
     thread: Option<JoinHandle<()>>,
     finalized: bool,
@@ -68,14 +70,16 @@ impl Dsm {
         let lifeline = job.open_lifeline()?;
         // Never unmapped and never closed: threads of the program may touch it until the very end.
         let region: &'static Region = Box::leak(Box::new(Region::new(job.region_bytes, BASE_DEFAULT)?));
-        let driver = Driver::bind(job.bind, driver_config(job))?;
-        let roster = meet(job, &driver)?;
-        Dsm::start(me, job, region, driver, roster, lifeline)
+        let security = job.security()?;
+        let driver = Driver::bind(job.bind, driver_config(job, &security))?;
+        let roster = meet(job, &security, &driver)?;
+        Dsm::start(me, job, security, region, driver, roster, lifeline)
     }
 
     fn start(
         me: NodeId,
         job: &Job,
+        security: Security,
         region: &'static Region,
         driver: Driver,
         roster: Vec<RosterEntry>,
@@ -94,6 +98,7 @@ impl Dsm {
             rank: job.rank,
             size: job.size,
             launcher: job.launcher,
+            security,
             start: Instant::now(),
             thread: Some(thread),
             finalized: false,
@@ -131,7 +136,8 @@ impl Dsm {
         self.arrive(Purpose::Finalize)?;
         if let Some(launcher) = self.launcher {
             let failed = |why: String| Error::Launcher { launcher, what: "did not let this node leave", why };
-            let client = Client::connect(launcher, client_config()).map_err(|error| failed(error.to_string()))?;
+            let client =
+                Client::connect(launcher, client_config(&self.security)).map_err(|error| failed(error.to_string()))?;
             let answer = RendezvousClient::new(client).finalized(self.rank as u32);
             answer.map_err(|error| failed(error.to_string()))?;
         }
@@ -157,7 +163,7 @@ impl Drop for Dsm {
 }
 
 /// Every node loses other packets, though all have the job's seed.
-fn driver_config(job: &Job) -> DriverConfig {
+fn driver_config(job: &Job, security: &Security) -> DriverConfig {
     let seed = job.impairments.seed.wrapping_add(job.rank as u64 + 1);
     let keep_alive = KeepAlive { dead_after: DEAD_AFTER, ..KeepAlive::default() };
     DriverConfig {
@@ -165,23 +171,23 @@ fn driver_config(job: &Job) -> DriverConfig {
         transport: TransportConfig {
             keep_alive: Some(keep_alive),
             connect_timeout: DEAD_AFTER,
-            ..TransportConfig::plain()
+            ..TransportConfig::new(security.clone())
         },
-        ..DriverConfig::plain()
+        ..DriverConfig::new(security.clone())
     }
 }
 
 /// A node may be asked to wait for others that start late: the launcher decides when to give up.
-fn client_config() -> ClientConfig {
-    ClientConfig { timeout: PATIENCE, ..ClientConfig::plain() }
+fn client_config(security: &Security) -> ClientConfig {
+    ClientConfig { timeout: PATIENCE, ..ClientConfig::new(security.clone()) }
 }
 
 /// Tells the launcher where we are, and learns where the others are.
-fn meet(job: &Job, driver: &Driver) -> Result<Vec<RosterEntry>, Error> {
+fn meet(job: &Job, security: &Security, driver: &Driver) -> Result<Vec<RosterEntry>, Error> {
     let myself = RosterEntry { addr: driver.local_addr(), pid: std::process::id() };
     let Some(launcher) = job.launcher else { return Ok(vec![myself]) };
     let failed = |why: String| Error::Launcher { launcher, what: "did not let this node join", why };
-    let client = Client::connect(launcher, client_config()).map_err(|error| failed(error.to_string()))?;
+    let client = Client::connect(launcher, client_config(security)).map_err(|error| failed(error.to_string()))?;
     let Roster { nodes } = RendezvousClient::new(client)
         .join(job.rank as u32, myself.addr, myself.pid)
         .map_err(|error| failed(error.to_string()))?;

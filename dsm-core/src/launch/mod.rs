@@ -19,6 +19,7 @@
 //! - It inherits the read end of a pipe, the lifeline, whose write end only the launcher holds. A DSM program below a shell
 //!   or another wrapper, which the kernel's rule does not reach, sees it hang up and ends.
 //! - It finds the other nodes through the launcher's [`rendezvous`] service.
+//! - It inherits the job's key, a fresh one for each job, in a sealed memory file.
 //!
 //! When a node fails, the others get [`GRACE`] to notice by themselves and to print what they know; then they are ended too.
 
@@ -28,6 +29,7 @@ mod output;
 mod pin;
 mod registry;
 pub mod rendezvous;
+mod secret;
 mod supervise;
 
 use std::ffi::OsString;
@@ -39,9 +41,11 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use rpc::impair::Impairments;
+use rpc::wire::Integrity;
+use rpc::{Key, KeyError, Security};
 
-use crate::job::{Consistency, Job, NODES_MAX, POLL_DEFAULT, REGION_BYTES_DEFAULT, check_region_bytes};
-use node::Node;
+use crate::job::{Consistency, Job, JobSecurity, NODES_MAX, POLL_DEFAULT, REGION_BYTES_DEFAULT, check_region_bytes};
+use node::{Inherited, Node};
 use output::Output;
 use rendezvous::Meeting;
 
@@ -52,6 +56,17 @@ pub use supervise::{Cause, Control, NodeOutcome, Outcome, Running};
 
 /// How long the other nodes have to end by themselves after one has failed: a little more than they need to notice it.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+/// The key of a job: only who has it can talk to its nodes and to its launcher.
+#[derive(Clone, Debug)]
+pub enum JobKey {
+    /// One that is made for this job, and that nobody else ever has.
+    Fresh,
+    /// This one, for who wants to talk to the nodes.
+    Given(Key),
+    /// None: datagrams are guarded by a CRC-32 against accidents, and nobody is kept out. For measurements.
+    Plain,
+}
 
 /// What to start, and how.
 #[derive(Clone, Debug)]
@@ -74,6 +89,8 @@ pub struct JobSpec {
     pub poll: Duration,
     /// Whether nodes fetch pages ahead of threads that read in streams.
     pub prefetch: bool,
+    /// Who may talk to nodes and launcher.
+    pub key: JobKey,
     /// The address of node 0's socket; node *n* takes the port *n* above it. Port 0 lets every node take any.
     pub bind: SocketAddr,
     /// The address of the rendezvous service; port 0 takes any.
@@ -103,6 +120,7 @@ impl JobSpec {
             consistency: Consistency::default(),
             poll: POLL_DEFAULT,
             prefetch: true,
+            key: JobKey::Fresh,
             bind: any,
             listen: any,
             label: true,
@@ -111,13 +129,14 @@ impl JobSpec {
         }
     }
 
-    /// The same job seen by node `rank`; the lifeline is still to be filled in.
+    /// The same job seen by node `rank`; what it inherits is still to be filled in.
     fn job(&self, rank: usize, launcher: Option<SocketAddr>) -> Job {
         Job {
             rank,
             size: self.nodes,
             launcher,
             lifeline: None,
+            security: JobSecurity::Alone,
             region_bytes: self.region_bytes,
             consistency: self.consistency,
             impairments: self.impairments,
@@ -228,6 +247,9 @@ pub enum LaunchError {
         /// The system's answer.
         source: io::Error,
     },
+    /// No key could be made for the job.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The launcher lacks something of its own: a pipe, a thread.
     #[error("the launcher cannot work: {what}: {source}")]
     System {
@@ -283,8 +305,15 @@ pub fn start(spec: JobSpec, sinks: Sinks) -> Result<Running, LaunchError> {
     spec.check()?;
     let system = |what| move |source: io::Error| LaunchError::System { what, source };
     let (lifeline, lifeline_kept) = io::pipe().map_err(system("a pipe for the lifeline"))?;
-    let lifeline = Arc::new(lifeline.into());
-    let meeting = Meeting::open(spec.listen, spec.nodes)?;
+    let key = match &spec.key {
+        JobKey::Fresh => Some(Key::random()?),
+        JobKey::Given(key) => Some(key.clone()),
+        JobKey::Plain => None,
+    };
+    let file = key.as_ref().map(secret::memory_file).transpose().map_err(system("memory for the key"))?;
+    let inherited = Inherited { lifeline: Arc::new(lifeline.into()), key: file.map(Arc::new) };
+    let security = key.map_or(Security::Plain(Integrity::Crc32), Security::from);
+    let meeting = Meeting::open(spec.listen, spec.nodes, security)?;
     let (events, inbox) = channel();
 
     let mut nodes = Vec::with_capacity(spec.nodes);
@@ -292,7 +321,7 @@ pub fn start(spec: JobSpec, sinks: Sinks) -> Result<Running, LaunchError> {
     let pinned = |errno| LaunchError::System { what: "processors to bind nodes to", source: io::Error::from(errno) };
     let processors = spec.pin.then(Processors::look).transpose().map_err(pinned)?;
     for rank in 0..spec.nodes {
-        let start = || Node::start(&spec, spec.job(rank, Some(meeting.addr())), &lifeline, events.clone());
+        let start = || Node::start(&spec, spec.job(rank, Some(meeting.addr())), &inherited, events.clone());
         let (node, its_streams) = match &processors {
             Some(processors) => processors.bind(rank, spec.nodes, start).map_err(pinned)??,
             None => start()?,

@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use super::output::{Stream, To};
 use super::supervise::Event;
 use super::{JobSpec, LaunchError};
-use crate::job::{EXIT_PEER_LOST, Job, VARIABLES};
+use crate::job::{EXIT_PEER_LOST, Job, JobSecurity, VARIABLES};
 use crate::mem::spawn::tie_to_parent;
 
 /// A waiting thread needs next to no stack.
@@ -72,6 +72,14 @@ pub(super) fn signal_name(signal: i32) -> String {
     Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |known| known.as_str().to_string())
 }
 
+/// The descriptors that every node inherits.
+pub(super) struct Inherited {
+    /// Hangs up when the launcher is gone.
+    pub lifeline: Arc<OwnedFd>,
+    /// Holds the key, where the job has one.
+    pub key: Option<Arc<OwnedFd>>,
+}
+
 /// A node's process and its group. Dropping it ends and reaps both.
 pub(super) struct Node {
     child: Child,
@@ -83,12 +91,16 @@ impl Node {
     pub(super) fn start(
         spec: &JobSpec,
         job: Job,
-        lifeline: &Arc<OwnedFd>,
+        inherited: &Inherited,
         events: Sender<Event>,
     ) -> Result<(Node, [Stream; 2]), LaunchError> {
         let rank = job.rank;
-        let job = Job { lifeline: Some(lifeline.as_raw_fd()), ..job };
-        let child = command(spec, &job, lifeline).spawn().map_err(|source| not_started(spec, rank, source))?;
+        let security = match &inherited.key {
+            Some(key) => JobSecurity::Key(key.as_raw_fd()),
+            None => JobSecurity::Plain,
+        };
+        let job = Job { lifeline: Some(inherited.lifeline.as_raw_fd()), security, ..job };
+        let child = command(spec, &job, inherited).spawn().map_err(|source| not_started(spec, rank, source))?;
         let mut node = Node { child, end: None };
         let system = |what| move |source: io::Error| LaunchError::System { what, source };
         let streams = node.streams(spec.label.then(|| format!("[{rank}] "))).map_err(system("a pipe for output"))?;
@@ -169,7 +181,7 @@ impl Drop for Node {
     }
 }
 
-fn command(spec: &JobSpec, job: &Job, lifeline: &Arc<OwnedFd>) -> Command {
+fn command(spec: &JobSpec, job: &Job, inherited: &Inherited) -> Command {
     let pass_stdin = spec.stdin && job.rank == 0 && !io::stdin().is_terminal();
     let mut command = Command::new(&spec.program);
     command.args(&spec.args);
@@ -180,7 +192,8 @@ fn command(spec: &JobSpec, job: &Job, lifeline: &Arc<OwnedFd>) -> Command {
     command.stdin(if pass_stdin { Stdio::inherit() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0);
-    tie_to_parent(&mut command, Arc::clone(lifeline));
+    let descriptors = [Some(&inherited.lifeline), inherited.key.as_ref()].into_iter().flatten().cloned();
+    tie_to_parent(&mut command, descriptors.collect());
     command
 }
 

@@ -1,10 +1,11 @@
-//! How nodes find each other: each tells the launcher where it listens, and gets the addresses of all.
+//! How nodes find each other: each tells the launcher where it listens, and gets the addresses of all. The service has the job's
+//! key: nobody else can join, nor see who did.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rpc::driver::DriverConfig;
-use rpc::{Server, ServerHandle};
+use rpc::{Security, Server, ServerHandle};
 use serde::{Deserialize, Serialize};
 
 use super::LaunchError;
@@ -60,10 +61,10 @@ pub(super) struct Meeting {
 
 impl Meeting {
     /// Starts the service at `listen` for a job of `nodes` nodes.
-    pub(super) fn open(listen: SocketAddr, nodes: usize) -> Result<Meeting, LaunchError> {
+    pub(super) fn open(listen: SocketAddr, nodes: usize, security: Security) -> Result<Meeting, LaunchError> {
         let registry = Arc::new(Registry::new(nodes));
         // A node's call holds a worker while it waits, so each node has one; one more refuses strangers in the meantime.
-        let server = Server::builder(DriverConfig::plain())
+        let server = Server::builder(DriverConfig::new(security))
             .bind(listen)
             .and_then(|builder| {
                 builder.pool(nodes + 1).serve(RendezvousServer::new(Desk(Arc::clone(&registry)))).start()

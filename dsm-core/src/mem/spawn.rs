@@ -12,13 +12,13 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{getpid, getppid};
 
-/// Makes the child that `command` starts end with its parent, and lets it inherit `lifeline`.
+/// Makes the child that `command` starts end with its parent, and lets it inherit these descriptors.
 ///
 /// The kernel kills the child when the *thread* that spawned it ends, so the caller spawns from the thread that then waits for
 /// the child. A set-user-id program is exempt, and so are the child's own children: both are left to the lifeline and to process
-/// groups. `lifeline` keeps its close-on-exec flag here and loses it only in the child, so that no other child of this
-/// process inherits it.
-pub(crate) fn tie_to_parent(command: &mut Command, lifeline: Arc<OwnedFd>) {
+/// groups. The descriptors keep their close-on-exec flags here and lose them only in the child, so that no other child of this
+/// process inherits them.
+pub(crate) fn tie_to_parent(command: &mut Command, inherited: Vec<Arc<OwnedFd>>) {
     let parent = getpid();
     let prepare = move || -> io::Result<()> {
         prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -26,12 +26,14 @@ pub(crate) fn tie_to_parent(command: &mut Command, lifeline: Arc<OwnedFd>) {
         if getppid() != parent {
             return Err(Errno::ESRCH.into());
         }
-        fcntl(&*lifeline, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        for descriptor in &inherited {
+            fcntl(&**descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe work is allowed. The closure makes three plain system calls
+    // SAFETY: between fork and exec only async-signal-safe work is allowed. The closure makes plain system calls
     // (prctl, getppid, fcntl); their errors are stored as an errno inside io::Error, so that nothing is allocated and no lock is
-    // taken. The descriptor is open in the child, because the Arc in the closure keeps it open in the parent until fork.
+    // taken. The descriptors are open in the child, because the closure keeps them open in the parent until fork.
     unsafe {
         command.pre_exec(prepare);
     }

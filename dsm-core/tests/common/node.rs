@@ -434,7 +434,8 @@ fn other_version() -> Part {
         return Ok(dsm.finalize()?);
     }
     let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let launcher = RendezvousClient::new(Client::connect(job.launcher.ok_or("no launcher")?, ClientConfig::plain())?);
+    let launcher =
+        RendezvousClient::new(Client::connect(job.launcher.ok_or("no launcher")?, ClientConfig::new(job.security()?))?);
     launcher.join(1, socket.local_addr()?, std::process::id())?;
     let mut buffer = [0; 2048];
     loop {

@@ -7,10 +7,11 @@ use std::io::{self, Write};
 
 use clap::Args;
 use dsm_core::doctor::{self, Options};
-use dsm_core::launch::JobSpec;
+use dsm_core::launch::{JobKey, JobSpec};
 use examples::ladder::{Cost, NODES, Rung};
 use examples::tsp::instances::Published;
 use examples::tsp::{Report, over_rpc};
+use rpc::Key;
 
 use crate::complain;
 use crate::jobs::{self, Interrupted, Jobs};
@@ -126,8 +127,10 @@ fn tsp_over_dsm(jobs: &Jobs, published: Published) -> Result<Report, Stop> {
 fn tsp_over_rpc(jobs: &Jobs, published: Published) -> Result<Report, Stop> {
     let _progress = Progress::spinner(format!("{} over RPC", published.name));
     let failed = |error: over_rpc::TspError| Stop::Failed(error.to_string());
-    let server = node::serve(published).map_err(failed)?;
-    jobs.run(job(&["work", &server.local_addr().to_string()])?, |_| Ok(()))?;
+    let key = Key::random().map_err(|error| Stop::Failed(error.to_string()))?;
+    let server = node::serve(published, key.clone()).map_err(failed)?;
+    let spec = JobSpec { key: JobKey::Given(key), ..job(&["work", &server.local_addr().to_string()])? };
+    jobs.run(spec, |_| Ok(()))?;
     // The workers leave when all is done.
     let report = server.wait(std::time::Duration::ZERO);
     server.dismiss(std::time::Duration::ZERO);

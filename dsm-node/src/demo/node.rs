@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use dsm_core::Dsm;
+use dsm_core::job::Job;
 use examples::ladder;
 use examples::tsp::instances::Published;
 use examples::tsp::over_rpc::{self, TspError, TspServer};
 use examples::tsp::{ASCENT_ROUNDS, Problem, Report, over_dsm};
+use rpc::Key;
 use rpc::driver::DriverConfig;
 
 use crate::complain;
@@ -39,9 +41,7 @@ impl Node {
         let result = match self.part {
             Part::Ladder { samples } => measure(samples),
             Part::Tsp { instance } => solve(&instance),
-            Part::Work { server } => {
-                over_rpc::work(server, DriverConfig::plain()).map(drop).map_err(|error| error.to_string())
-            }
+            Part::Work { server } => work(server),
         };
         match result {
             Ok(()) => 0,
@@ -51,6 +51,12 @@ impl Node {
             }
         }
     }
+}
+
+fn work(server: SocketAddr) -> Result<(), String> {
+    let job = Job::from_env().map_err(|error| error.to_string())?.unwrap_or_else(Job::alone);
+    let security = job.security().map_err(|error| error.to_string())?;
+    over_rpc::work(server, DriverConfig::new(security)).map(drop).map_err(|error| error.to_string())
 }
 
 fn measure(samples: usize) -> Result<(), String> {
@@ -75,9 +81,9 @@ fn problem(published: Published) -> Problem {
 }
 
 /// The server's part, which the demo plays itself.
-pub(super) fn serve(published: Published) -> Result<TspServer, TspError> {
+pub(super) fn serve(published: Published, key: Key) -> Result<TspServer, TspError> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    TspServer::start(any, &problem(published), published.text, ASCENT_ROUNDS as u32, DEPTH, DriverConfig::plain())
+    TspServer::start(any, &problem(published), published.text, ASCENT_ROUNDS as u32, DEPTH, DriverConfig::new(key))
 }
 
 fn report_to_line(report: &Report) -> String {

@@ -25,8 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
-use rpc::Server;
+use dsm_core::launch::JobKey;
 use rpc::driver::DriverConfig;
+use rpc::{Key, Server};
 
 use crate::complain;
 use crate::jobs::{self, Interrupted, Jobs};
@@ -203,9 +204,10 @@ fn one_job(jobs: &Jobs, run: &Arc<Mutex<Run>>) -> Result<(), Stop> {
     };
     let hall = Arc::new(Hall::new(nodes, Shared(Arc::clone(run))));
     let failed = |error: rpc::StartError| Stop::Failed(format!("cannot serve the nodes: {error}"));
+    let key = Key::random().map_err(|error| Stop::Failed(error.to_string()))?;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     // Every call waits for those of the other nodes, so each needs a thread.
-    let server = Server::builder(DriverConfig::plain())
+    let server = Server::builder(DriverConfig::new(key.clone()))
         .bind(any)
         .map_err(failed)?
         .pool(nodes)
@@ -213,6 +215,8 @@ fn one_job(jobs: &Jobs, run: &Arc<Mutex<Run>>) -> Result<(), Stop> {
     let server = server.start().map_err(failed)?;
     let mut spec = jobs::own(nodes, &["litmus-node".to_string(), server.local_addr().to_string()])?;
     spec.impairments = impairments;
+    // The nodes talk to the desk with the key that they have for each other.
+    spec.key = JobKey::Given(key);
     let (ended, hung) = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let hung = hall.watch(HANG);

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use dsm_core::job::Job;
 use dsm_core::{Dsm, PAGE_BYTES, Placement, SharedArray};
 use rpc::{Client, ClientConfig};
 
@@ -49,8 +50,9 @@ impl Node {
     }
 
     fn play(&self) -> Result<(), Box<dyn std::error::Error>> {
-        let dsm = Dsm::join()?;
-        let config = ClientConfig { timeout: PATIENCE, ..ClientConfig::plain() };
+        let job = Job::from_env()?.unwrap_or_else(Job::alone);
+        let dsm = Dsm::join_job(&job)?;
+        let config = ClientConfig { timeout: PATIENCE, ..ClientConfig::new(job.security()?) };
         let desk = DeskClient::new(Client::connect(self.desk, config)?);
         let node = dsm.rank() as u32;
         let pages = PAGES_PER_HOME as usize * dsm.size();

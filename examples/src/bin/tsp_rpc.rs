@@ -1,13 +1,14 @@
 //! The travelling salesman over RPC: a server holds queue and best bound, workers call it.
 //!
 //! `cargo run --release -p examples --bin tsp_rpc` serves in this process and starts three workers as processes of
-//! their own. By hand, and on several machines: `tsp_rpc serve --listen 0.0.0.0:4000` here, `tsp_rpc work --server
-//! HERE:4000` there, as often as you like. Kill a worker in mid-job: the others finish it.
+//! their own, which get a fresh key through a pipe. By hand, and on several machines: `tsp_rpc serve --key-file KEY --listen
+//! 0.0.0.0:4000` here, `tsp_rpc work --key-file KEY --server HERE:4000` there, as often as you like. Kill a worker in mid-job: the others
+//! finish it.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -15,6 +16,8 @@ use examples::tsp::over_rpc::{self, TspServer};
 use examples::tsp::{Choice, Chosen, Report};
 use rpc::driver::DriverConfig;
 use rpc::trace::Trace;
+use rpc::wire::Integrity;
+use rpc::{Key, Security};
 
 /// How long workers that have nothing left to do are waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -42,6 +45,8 @@ enum Role {
         #[arg(long, value_name = "IP:PORT")]
         listen: SocketAddr,
         #[command(flatten)]
+        guard: Guard,
+        #[command(flatten)]
         choice: Choice,
         #[command(flatten)]
         seeing: Seeing,
@@ -51,6 +56,8 @@ enum Role {
         /// The server's address
         #[arg(long, value_name = "IP:PORT")]
         server: SocketAddr,
+        #[command(flatten)]
+        guard: Guard,
         #[command(flatten)]
         seeing: Seeing,
     },
@@ -64,9 +71,30 @@ struct Seeing {
 }
 
 impl Seeing {
-    fn config(&self) -> Result<DriverConfig, String> {
+    fn config(&self, security: Security) -> Result<DriverConfig, String> {
         let trace = self.trace.as_ref().map(Trace::create).transpose().map_err(|error| error.to_string())?;
-        Ok(DriverConfig { trace, ..DriverConfig::plain() })
+        Ok(DriverConfig { trace, ..DriverConfig::new(security) })
+    }
+}
+
+/// Who may take part.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Guard {
+    /// The file with the key that server and workers share: 64 hexadecimal digits
+    #[arg(long, value_name = "PATH")]
+    key_file: Option<PathBuf>,
+    /// No key: whoever reaches the server can take part
+    #[arg(long)]
+    plain: bool,
+}
+
+impl Guard {
+    fn security(&self) -> Result<Security, String> {
+        match &self.key_file {
+            Some(path) => Key::from_file(path).map(Security::from).map_err(|error| error.to_string()),
+            None => Ok(Security::Plain(Integrity::Crc32)),
+        }
     }
 }
 
@@ -74,8 +102,12 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.role {
         None => all_in_one(&arguments.choice, arguments.workers, &arguments.seeing),
-        Some(Role::Serve { listen, choice, seeing }) => serve(&choice, listen, &seeing),
-        Some(Role::Work { server, seeing }) => work(server, &seeing),
+        Some(Role::Serve { listen, guard, choice, seeing }) => {
+            guard.security().and_then(|security| serve(&choice, listen, &seeing, security))
+        }
+        Some(Role::Work { server, guard, seeing }) => {
+            guard.security().and_then(|security| work(server, &seeing, security))
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -86,18 +118,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn work(server: SocketAddr, seeing: &Seeing) -> Result<(), String> {
-    over_rpc::work(server, seeing.config()?).map(|_| ()).map_err(|error| error.to_string())
+fn work(server: SocketAddr, seeing: &Seeing, security: Security) -> Result<(), String> {
+    over_rpc::work(server, seeing.config(security)?).map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn start(chosen: &Chosen, listen: SocketAddr, seeing: &Seeing) -> Result<TspServer, String> {
-    TspServer::start(listen, &chosen.problem, &chosen.text, chosen.ascent, chosen.depth, seeing.config()?)
+fn start(chosen: &Chosen, listen: SocketAddr, seeing: &Seeing, security: Security) -> Result<TspServer, String> {
+    TspServer::start(listen, &chosen.problem, &chosen.text, chosen.ascent, chosen.depth, seeing.config(security)?)
         .map_err(|error| error.to_string())
 }
 
-fn serve(choice: &Choice, listen: SocketAddr, seeing: &Seeing) -> Result<(), String> {
+fn serve(choice: &Choice, listen: SocketAddr, seeing: &Seeing, security: Security) -> Result<(), String> {
     let chosen = choice.load()?;
-    let server = start(&chosen, listen, seeing)?;
+    let server = start(&chosen, listen, seeing, security)?;
     eprintln!("serving at {}", server.local_addr());
     let report = loop {
         if let Some(report) = server.wait(Duration::from_secs(1)) {
@@ -110,8 +142,10 @@ fn serve(choice: &Choice, listen: SocketAddr, seeing: &Seeing) -> Result<(), Str
 
 fn all_in_one(choice: &Choice, workers: u8, seeing: &Seeing) -> Result<(), String> {
     let chosen = choice.load()?;
-    let server = start(&chosen, SocketAddr::from(([127, 0, 0, 1], 0)), seeing)?;
-    let mut workers = Workers::start(workers, server.local_addr()).map_err(|error| format!("no worker: {error}"))?;
+    let key = Key::random().map_err(|error| error.to_string())?;
+    let server = start(&chosen, SocketAddr::from(([127, 0, 0, 1], 0)), seeing, key.clone().into())?;
+    let mut workers =
+        Workers::start(workers, server.local_addr(), &key).map_err(|error| format!("no worker: {error}"))?;
     let report = loop {
         if let Some(report) = server.wait(Duration::from_millis(100)) {
             break report;
@@ -133,12 +167,18 @@ fn conclude(chosen: &Chosen, report: &Report) -> Result<(), String> {
 struct Workers(Vec<Child>);
 
 impl Workers {
-    fn start(count: u8, server: SocketAddr) -> io::Result<Workers> {
+    fn start(count: u8, server: SocketAddr, key: &Key) -> io::Result<Workers> {
         let program = std::env::current_exe()?;
         let mut workers = Workers(Vec::new());
         for _ in 0..count {
-            let worker = Command::new(&program).args(["work", "--server", &server.to_string()]).spawn()?;
+            // A pipe is nobody's but ours: no command line and no file has the key.
+            let mut command = Command::new(&program);
+            command.args(["work", "--key-file", "/dev/stdin", "--server", &server.to_string()]).stdin(Stdio::piped());
+            let mut worker = command.spawn()?;
+            let pipe = worker.stdin.take();
             workers.0.push(worker);
+            let digits: String = key.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            pipe.ok_or_else(|| io::Error::other("the worker has no pipe"))?.write_all(digits.as_bytes())?;
         }
         Ok(workers)
     }

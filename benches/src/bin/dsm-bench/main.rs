@@ -57,6 +57,10 @@ struct Fault {
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     samples: u32,
 
+    /// Give the nodes a key, as jobs have it otherwise; without, datagrams are guarded by a CRC-32, as the floor's are by nothing
+    #[arg(long)]
+    encrypted: bool,
+
     /// Write the figures to this file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -119,7 +123,7 @@ fn conclude(table: &str, json: Option<&Path>, text: impl FnOnce() -> String) -> 
 
 impl Fault {
     fn run(&self) -> Result<(), String> {
-        let plan = Plan { launches: self.launches.into(), samples: self.samples as usize };
+        let plan = Plan { launches: self.launches.into(), samples: self.samples as usize, encrypted: self.encrypted };
         let bar = bar(plan.launches * Part::ALL.len());
         let launches = measure(plan, |part| {
             bar.set_message(format!("{part:?}"));
