@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,11 @@ struct Names {
 
 impl Names {
     fn start(listen: &str) -> Names {
-        let mut child = program(&["names", "--listen", listen]).spawn().unwrap();
+        Names::start_with(&["--listen", listen])
+    }
+
+    fn start_with(args: &[&str]) -> Names {
+        let mut child = program(&[&["names"], args].concat()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let addr = line.trim().strip_prefix("name server at ").unwrap_or_else(|| panic!("{line}")).parse().unwrap();
@@ -48,6 +53,25 @@ impl Drop for Names {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn with_a_key_file_only_who_has_the_key_sees_the_names() {
+    let path = std::env::temp_dir().join(format!("dsm-names-key-{}", std::process::id()));
+    std::fs::write(&path, "5".repeat(64)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let file = path.to_str().unwrap();
+    let names = Names::start_with(&["--listen", "127.0.0.1:0", "--key-file", file]);
+    assert_eq!(
+        names.run(&["services", "--key-file", file]),
+        (0, format!("no names at {}\n", names.addr), String::new())
+    );
+    let (status, _, words) = names.run(&["services"]);
+    assert!(status == 1 && words.contains("guards its data with a key"), "{words}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (status, _, words) = names.run(&["services", "--key-file", file]);
+    std::fs::remove_file(&path).unwrap();
+    assert!(status == 2 && words.contains("chmod 600"), "{words}");
 }
 
 fn ended(output: Output) -> (i32, String, String) {

@@ -81,7 +81,7 @@ impl Call {
                     Err(Failure::Call(error)) => return Err(Failed::binder(at, error)),
                 };
                 let service = entries.into_iter().map(|entry| entry.service).next().unwrap_or_default();
-                Ok((Client::by_name(at, name, self.reach.config())?, service))
+                Ok((Client::by_name(at, name, self.reach.config()?)?, service))
             }
         }
     }

@@ -6,12 +6,13 @@ mod services;
 mod target;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use rpc::driver::DriverConfig;
 use rpc::names::BinderClient;
-use rpc::{Client, ClientConfig, Ran, StartError};
+use rpc::wire::Integrity;
+use rpc::{Client, ClientConfig, Key, Ran, Security, StartError};
 
 pub use call::Call;
 pub use server::Names;
@@ -42,27 +43,41 @@ struct Reach {
     /// How long a call may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=3600))]
     timeout: u16,
+
+    #[command(flatten)]
+    guard: Guard,
+}
+
+/// Who may take part: name server, servers and callers have the same.
+#[derive(Args)]
+struct Guard {
+    /// The file with the key that name server, servers and callers share: 64 hexadecimal digits. Without one nobody is kept out, and
+    /// nothing is encrypted
+    #[arg(long, value_name = "PATH")]
+    key_file: Option<PathBuf>,
+}
+
+impl Guard {
+    fn security(&self) -> Result<Security, Failed> {
+        let Some(path) = &self.key_file else { return Ok(Security::Plain(Integrity::Crc32)) };
+        Key::from_file(path).map(Security::from).map_err(|error| Failed::new(status::USAGE, error.to_string()))
+    }
 }
 
 impl Reach {
-    fn config(&self) -> ClientConfig {
+    fn config(&self) -> Result<ClientConfig, Failed> {
         let timeout = Duration::from_secs(u64::from(self.timeout));
-        ClientConfig { timeout, driver: driver(), ..ClientConfig::plain() }
+        Ok(ClientConfig { timeout, ..ClientConfig::new(self.guard.security()?) })
     }
 
     /// A client of the server at this address.
-    fn connect(&self, server: SocketAddr) -> Result<Client, StartError> {
-        Client::connect(server, self.config())
+    fn connect(&self, server: SocketAddr) -> Result<Client, Failed> {
+        Ok(Client::connect(server, self.config()?)?)
     }
 
-    fn binder(&self) -> Result<BinderClient, StartError> {
+    fn binder(&self) -> Result<BinderClient, Failed> {
         Ok(BinderClient::new(self.connect(self.binder)?))
     }
-}
-
-/// How these commands talk.
-fn driver() -> DriverConfig {
-    DriverConfig::plain()
 }
 
 /// Why a command failed: words and a status.

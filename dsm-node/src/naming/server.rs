@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use rpc::Server;
+use rpc::driver::DriverConfig;
 use rpc::names::{BinderServer, Limits, NameServer};
 
-use super::{DEFAULT_BINDER, Failed, driver, status};
+use super::{DEFAULT_BINDER, Failed, Guard, status};
 use crate::{complain, signals};
 
 /// Keep the names under which servers are found, until a signal ends it
@@ -26,6 +27,9 @@ pub struct Names {
     /// Most registrations, of all names together
     #[arg(long, value_name = "N", default_value_t = Limits::default().entries)]
     registrations: usize,
+
+    #[command(flatten)]
+    guard: Guard,
 }
 
 impl Names {
@@ -43,8 +47,9 @@ impl Names {
         // Collected before anybody can know that this serves.
         let mut signals = signals::collect().map_err(|error| Failed::new(status::FAILED, error.to_string()))?;
         let limits = Limits { entries: self.registrations, ..Limits::default() };
+        let config = DriverConfig::new(self.guard.security()?);
         let server =
-            Server::builder(driver()).bind(self.listen)?.serve(BinderServer::new(NameServer::new(limits))).start()?;
+            Server::builder(config).bind(self.listen)?.serve(BinderServer::new(NameServer::new(limits))).start()?;
         // Whoever started it may not be listening any more; it serves all the same.
         let _ = writeln!(std::io::stdout(), "name server at {}", server.local_addr());
         signals.forever().next();
