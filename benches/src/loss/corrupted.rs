@@ -6,10 +6,10 @@
 
 use std::net::SocketAddr;
 
-use rpc::Security;
 use rpc::time::Time;
 use rpc::transport::{BootEpoch, Channel, Event, Transport, TransportConfig};
 use rpc::wire::Integrity;
+use rpc::{Key, Security};
 
 use crate::checksum::contents::Contents;
 use crate::checksum::damage::Damage;
@@ -23,6 +23,9 @@ const MESSAGE_BYTES_MAX: usize = 1_300;
 /// Of the datagrams that are damaged, so many are offered to a receiver without any check.
 const CONTROL_SHARE: u64 = 100;
 
+/// Takes everything.
+const UNGUARDED: Security = Security::Plain(Integrity::None);
+
 /// Offers `count` damaged datagrams, and calls `progress` with how many were.
 ///
 /// # Errors
@@ -30,22 +33,26 @@ const CONTROL_SHARE: u64 = 100;
 /// The two ends do not understand each other: a sentence for the user.
 pub fn measure(count: u64, seed: u64, mut progress: impl FnMut(u64)) -> Result<Vec<Figure>, String> {
     let mut figures = vec![Figure::of("corrupted", Unit::Count, vec![count as f64])];
-    for (integrity, count) in [(Integrity::Crc32, count), (Integrity::None, count.div_ceil(CONTROL_SHARE))] {
-        let taken = taken(integrity, count, seed, &mut progress)?;
-        let name = format!("corrupted_taken_{}", integrity.name().to_lowercase().replace('-', ""));
-        figures.push(Figure::of(&name, Unit::Count, vec![taken as f64]));
+    let guards = [
+        ("crc32", Security::Plain(Integrity::Crc32), count),
+        ("aead", Security::PreShared(Key::from_bytes([7; 32])), count),
+        ("none", UNGUARDED, count.div_ceil(CONTROL_SHARE)),
+    ];
+    for (name, security, count) in guards {
+        let taken = taken(&security, count, seed, &mut progress)?;
+        figures.push(Figure::of(&format!("corrupted_taken_{name}"), Unit::Count, vec![taken as f64]));
     }
     Ok(figures)
 }
 
 /// How many damaged datagrams had an effect.
-fn taken(integrity: Integrity, count: u64, seed: u64, progress: &mut impl FnMut(u64)) -> Result<u64, String> {
+fn taken(security: &Security, count: u64, seed: u64, progress: &mut impl FnMut(u64)) -> Result<u64, String> {
     let mut random = Random(seed);
     let (mut offered, mut taken) = (0, 0);
     let mut message = vec![0; MESSAGE_BYTES_MAX];
     while offered < count {
         // A new one each time: without a check, damage does not stop at the message.
-        let mut pair = Pair::open(integrity)?;
+        let mut pair = Pair::open(security)?;
         let contents = Contents::ALL[random.below(Contents::ALL.len())];
         contents.fill(&mut message, &mut random);
         let length = random.between(1, MESSAGE_BYTES_MAX);
@@ -60,7 +67,7 @@ fn taken(integrity: Integrity, count: u64, seed: u64, progress: &mut impl FnMut(
             }
         }
         bad.copy_from_slice(&good);
-        if integrity != Integrity::None && !pair.takes(&mut bad) {
+        if *security != UNGUARDED && !pair.takes(&mut bad) {
             return Err("the good datagram was not taken either".to_owned());
         }
         progress(offered);
@@ -82,8 +89,8 @@ fn addresses() -> (SocketAddr, SocketAddr) {
 }
 
 impl Pair {
-    fn open(integrity: Integrity) -> Result<Pair, String> {
-        let config = TransportConfig::new(Security::Plain(integrity));
+    fn open(security: &Security) -> Result<Pair, String> {
+        let config = TransportConfig::new(security.clone());
         let sender = Transport::new(config.clone(), BootEpoch(1), 1);
         let receiver = Transport::new(config, BootEpoch(2), 2);
         let mut pair = Pair { sender, receiver, events: Vec::new() };
@@ -136,11 +143,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_crc_lets_nothing_pass_and_without_it_damage_is_taken() {
+    fn neither_crc_nor_encryption_lets_anything_pass_and_without_it_damage_is_taken() {
         let figures = measure(20_000, 1, |_| {}).unwrap();
         let value = |name: &str| figures.iter().find(|figure| figure.name == name).map(|figure| figure.p50);
         assert_eq!(value("corrupted"), Some(20_000.0));
-        assert_eq!(value("corrupted_taken_crc32"), Some(0.0));
+        assert_eq!((value("corrupted_taken_crc32"), value("corrupted_taken_aead")), (Some(0.0), Some(0.0)));
         assert!(value("corrupted_taken_none").is_some_and(|taken| taken > 100.0), "{figures:?}");
     }
 }

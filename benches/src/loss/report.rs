@@ -86,6 +86,7 @@ fn ratios(figures: &[Figure]) -> Vec<Ratio> {
     ratios.figure("increments_doubled", AtMost(0.0));
     ratios.figure("increments_with_a_result_that_did_not_run", AtMost(0.0));
     ratios.figure("corrupted_taken_crc32", AtMost(0.0));
+    ratios.figure("corrupted_taken_aead", AtMost(0.0));
     ratios.figure("long_call_control_packets", AtMost(60.0));
     ratios.figure("long_call_executions", About(1.0));
     ratios.figure("killed_server_known_after", AtMost(5.0));

@@ -144,7 +144,10 @@ pub fn calls(figures: &[Figure]) -> Vec<Ratio> {
     let null = names::null_call;
     ratios.median(&null("rpc_plain_polling"), &null("udp_polling"), Some(AtMost(1.3)));
     ratios.slowest(&null("rpc_plain_polling"), &null("udp_polling"), Some(AtMost(2.0)));
+    ratios.median(&null("rpc_encrypted_polling"), &null("udp_polling"), Some(AtMost(1.5)));
+    ratios.slowest(&null("rpc_encrypted_polling"), &null("udp_polling"), Some(AtMost(2.0)));
     ratios.median(&null("rpc_plain_sleeping"), &null("udp_sleeping"), Some(AtMost(1.2)));
+    ratios.median(&null("rpc_encrypted_sleeping"), &null("udp_sleeping"), None);
     ratios.slowest(&null("rpc_plain_sleeping"), &null("udp_sleeping"), None);
     for (peer, limit) in [("tarpc", 0.65), ("tonic", 0.45), ("quinn", 0.6)] {
         ratios.median(&null("rpc_plain_sleeping"), &null(peer), Some(AtMost(limit)));
@@ -158,11 +161,14 @@ pub fn calls(figures: &[Figure]) -> Vec<Ratio> {
     }
     let result = names::result;
     ratios.median(&result("rpc_plain_polling"), &names::bulk("udp_polling"), Some(AtLeast(0.7)));
+    ratios.median(&result("rpc_encrypted_polling"), &names::bulk("udp_polling"), Some(AtLeast(0.5)));
     ratios.median(&result("rpc_plain_polling"), &result("udp_polling"), None);
     ratios.median(&result("rpc_plain_sleeping"), &names::bulk("udp_sleeping"), None);
     ratios.median(&result("rpc_plain_sleeping"), &result("udp_sleeping"), None);
     for (peer, limit) in [("tonic", 1.0), ("quinn", 2.5)] {
-        ratios.median(&result("rpc_plain_sleeping"), &result(peer), Some(AtLeast(limit)));
+        ratios.median(&result("rpc_plain_polling"), &result(peer), Some(AtLeast(limit)));
+        ratios.median(&result("rpc_encrypted_polling"), &result(peer), Some(AtLeast(limit)));
+        ratios.median(&result("rpc_plain_sleeping"), &result(peer), None);
     }
     ratios.done()
 }

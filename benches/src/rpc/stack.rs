@@ -22,6 +22,8 @@ pub enum Stack {
 /// Our calls, and how they are set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ours {
+    /// Whether datagrams are encrypted, with a key that both sides have; otherwise a CRC-32 guards them.
+    pub encrypted: bool,
     /// Whether both sides poll before they sleep.
     pub polling: bool,
     /// Calls as futures under tokio, not blocking ones.
@@ -54,17 +56,20 @@ pub enum Peer {
 
 impl Stack {
     /// All, in the order in which they take turns.
-    pub const ALL: [Stack; 11] = [
+    pub const ALL: [Stack; 14] = [
         Stack::Udp { polling: true },
         Stack::Udp { polling: false },
-        Stack::Ours(Ours { polling: true, futures: false, explicit: false }),
-        Stack::Ours(Ours { polling: false, futures: false, explicit: false }),
+        Stack::Ours(Ours { encrypted: false, polling: true, futures: false, explicit: false }),
+        Stack::Ours(Ours { encrypted: false, polling: false, futures: false, explicit: false }),
         Stack::Peer(Peer::Tarpc),
-        Stack::Ours(Ours { polling: true, futures: true, explicit: false }),
-        Stack::Ours(Ours { polling: false, futures: true, explicit: false }),
+        Stack::Ours(Ours { encrypted: false, polling: true, futures: true, explicit: false }),
+        Stack::Ours(Ours { encrypted: false, polling: false, futures: true, explicit: false }),
+        Stack::Ours(Ours { encrypted: true, polling: true, futures: false, explicit: false }),
+        Stack::Ours(Ours { encrypted: true, polling: false, futures: false, explicit: false }),
+        Stack::Ours(Ours { encrypted: true, polling: true, futures: true, explicit: false }),
         Stack::Peer(Peer::Tonic),
         Stack::Tcp(Congestion::Default),
-        Stack::Ours(Ours { polling: false, futures: false, explicit: true }),
+        Stack::Ours(Ours { encrypted: false, polling: false, futures: false, explicit: true }),
         Stack::Peer(Peer::Quinn),
     ];
 
@@ -105,7 +110,8 @@ impl fmt::Display for Stack {
             Stack::Tcp(Congestion::Cubic) => f.write_str("tcp_cubic"),
             Stack::Tcp(Congestion::Bbr) => f.write_str("tcp_bbr"),
             Stack::Ours(ours) => {
-                f.write_str(if ours.polling { "rpc_plain_polling" } else { "rpc_plain_sleeping" })?;
+                f.write_str(if ours.encrypted { "rpc_encrypted" } else { "rpc_plain" })?;
+                f.write_str(if ours.polling { "_polling" } else { "_sleeping" })?;
                 f.write_str(if ours.explicit { "_explicit" } else { "" })?;
                 f.write_str(if ours.futures { "_async" } else { "" })
             }
