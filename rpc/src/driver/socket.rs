@@ -21,8 +21,8 @@ const BULK_BYTES: usize = DATAGRAM_BYTES / 2;
 /// What stands before the payload in a packet: IP and UDP.
 const IPV4_HEADERS: usize = 20 + 8;
 const IPV6_HEADERS: usize = 40 + 8;
-/// While datagrams keep standing in a queue, every so manyth read asks how many found it full.
-const CROWDED_READS: u32 = 16;
+/// While datagrams keep standing in a queue, every so manyth asks how many found it full.
+const QUEUED_READS: usize = 64;
 /// How often to go on after an error that is about a single datagram.
 const ATTEMPTS: usize = 8;
 
@@ -173,7 +173,7 @@ impl Socket {
         let Arrivals { buffer, found } = arrivals;
         let mut count = 0;
         for (slot, space) in found.iter_mut().zip(buffer.chunks_exact_mut(DATAGRAM_BYTES)) {
-            let watched = std::mem::take(&mut self.overflow.watched);
+            let watched = self.overflow.watched;
             let read = if watched { self.overflow.read(&self.udp, space) } else { self.udp.recv_from(space) };
             match read {
                 Ok(arrival) => *slot = arrival,
@@ -329,8 +329,8 @@ impl Socket {
 #[derive(Debug)]
 struct Overflow {
     watched: bool,
-    /// Reads that found several datagrams, since the queue was last empty.
-    crowded: u32,
+    /// Datagrams since the queue was last empty.
+    queued: usize,
     /// The kernel's count, which has 32 bits, when it last told.
     told: u32,
     dropped: u64,
@@ -339,22 +339,20 @@ struct Overflow {
 
 impl Overflow {
     fn new() -> Self {
-        Overflow { watched: false, crowded: 0, told: 0, dropped: 0, control: nix::cmsg_space!(u32) }
+        Overflow { watched: false, queued: 0, told: 0, dropped: 0, control: nix::cmsg_space!(u32) }
     }
 
     /// A read found so many datagrams.
     fn watch(&mut self, count: usize) {
-        match count {
-            0 => {
-                self.watched |= self.crowded > 0;
-                self.crowded = 0;
-            }
-            1 => {}
-            _ => {
-                self.crowded += 1;
-                self.watched |= self.crowded.is_multiple_of(CROWDED_READS);
-            }
+        if count == 0 {
+            // One alone is nobody's queue.
+            self.watched |= self.queued > 1;
+            self.queued = 0;
+            return;
         }
+        let before = self.queued;
+        self.queued += count;
+        self.watched |= before / QUEUED_READS != self.queued / QUEUED_READS;
     }
 
     /// Reads one datagram, and what is said beside it.
@@ -369,6 +367,7 @@ impl Overflow {
         // Without a sender's address (which does not happen) it reads as an empty datagram.
         let from = message.address.as_ref().and_then(standard);
         let arrival = from.map_or((0, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))), |from| (message.bytes, from));
+        self.watched = false;
         if let Some(told) = told {
             self.dropped += u64::from(told.wrapping_sub(self.told));
             self.told = told;
