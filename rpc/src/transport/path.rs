@@ -2,7 +2,7 @@
 //!
 //! Datagrams start at a size that every path carries. Once there is more to send than fits into one, padded probes find out what
 //! the path takes: first the largest size that both ends agreed on, then the sizes that links are known to have, upwards. A probe
-//! that is lost says nothing about congestion; one that is lost [`PROBES_MAX`] times is too large.
+//! that is lost says nothing about congestion; one that is lost `PROBES_MAX` times is too large.
 //!
 //! A path may begin to swallow large datagrams without a word. So whenever the retransmission timer runs out, datagrams are as small
 //! as at the start until a probe of the former size is answered; and where much is lost, a probe asks now and then whether it is the
