@@ -31,7 +31,9 @@ pub trait Lab {
     fn increment(&self) -> u64;
     /// Returns when the gate is opened, or the call is cancelled.
     fn hold(&self, number: u32) -> u32;
-    /// The same, but it may run twice.
+    /// Returns when the gate is opened, whether anybody waits for it or not.
+    fn insist(&self, number: u32) -> u32;
+    /// As `hold`, but it may run twice.
     #[rpc(idempotent)]
     fn hold_again(&self, number: u32) -> u32;
     fn fail(&self, words: String);
@@ -97,6 +99,16 @@ impl Lab for Bench {
             gate = self.changed.wait_timeout(gate, Duration::from_millis(1)).unwrap().0;
         }
         self.cancelled.fetch_add(u64::from(!gate.open), Ordering::SeqCst);
+        number
+    }
+
+    fn insist(&self, number: u32) -> u32 {
+        let mut gate = self.gate.lock().unwrap();
+        gate.inside += 1;
+        self.changed.notify_all();
+        while !gate.open {
+            gate = self.changed.wait(gate).unwrap();
+        }
         number
     }
 
