@@ -70,7 +70,7 @@ fn a_deadline_needs_no_timer_of_the_executor() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder);
         let lab = LabAsyncClient::new(client(&server).with_timeout(Duration::from_millis(30)));
-        let error = block_on(lab.hold(1)).unwrap_err();
+        let error = block_on(lab.insist(1)).unwrap_err();
         assert_eq!((error.kind, error.ran), (CallErrorKind::Timeout(Duration::from_millis(30)), Ran::Maybe));
         bench.open_gate();
     });
