@@ -54,8 +54,8 @@ pub use stats::Stats;
 pub(crate) use thread::{Awaited, Shared};
 pub(crate) use waiters::Signal;
 
-/// How long a peer may be silent before it counts as dead. With a ping every half second, every other node has noticed a death
-/// well within 5 seconds.
+/// How long a peer may be silent before it counts as dead. With a ping every second and a quarter,
+/// repeated soon where nobody answers, every other node has noticed a death well within 5 seconds.
 pub(crate) const DEAD_AFTER: Duration = Duration::from_millis(3500);
 
 /// A program that faults again and again, on pages that cost no message, may keep the engine from the network for this long.
