@@ -25,7 +25,7 @@ mod waiters;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use protocol::barrier::Barrier;
@@ -200,6 +200,11 @@ impl Engine {
         self.driver.flush();
     }
 
+    /// When the socket was last looked at, on the process's clock.
+    fn looked_at(&self) -> Instant {
+        self.driver.instant(self.received_at)
+    }
+
     /// When there is something to do even though nothing comes.
     fn next_timeout(&self) -> Option<Time> {
         let hold = if self.pages.has_deferred() { self.holds.next() } else { None };
@@ -236,9 +241,9 @@ impl Engine {
     }
 
     fn receive(&mut self) -> Result<bool, Fatal> {
-        self.received_at = self.driver.now();
         let mut inbox = self.inbox.take().unwrap_or_default();
         let datagrams = self.driver.receive(&mut inbox)?;
+        self.received_at = self.driver.received_at();
         let taken = self.take_in(&mut inbox);
         self.inbox = Some(inbox);
         taken.map(|()| datagrams > 0)

@@ -155,17 +155,15 @@ impl Shared {
         seat.engine.flush();
         drop(seat);
         loop {
-            let now = Instant::now();
+            // Where the seat is taken, somebody does our work.
+            let now = match self.seat.try_lock() {
+                Ok(mut seat) => self.check(&mut seat, |engine| engine.turn(Ready::SOCKET).map(|_| engine.looked_at())),
+                Err(_) => Instant::now(),
+            };
             if signal.poll().is_some() || !polling.goes_on(now) {
                 break;
             }
-            // Where it is taken, somebody does our work.
-            if let Ok(mut seat) = self.seat.try_lock() {
-                self.check(&mut seat, |engine| engine.turn(Ready::SOCKET).map(drop));
-            }
-            if signal.poll().is_none() {
-                polling.pause(now);
-            }
+            polling.pause(now);
         }
         let mut seat = self.lock();
         if awaited == Awaited::Others {

@@ -39,7 +39,7 @@ use crate::impair::Impairer;
 use crate::time::Time;
 use crate::trace::Tracer;
 use crate::transport::{BootEpoch, Channel, Counters, Peer, Seed, SendError, Transport};
-use socket::{BATCH, Departure, Socket};
+use socket::{BATCH, BULK_BYTES, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
 pub use inbox::{Inbox, Incoming};
@@ -150,6 +150,10 @@ impl Driver {
 
     /// Puts everything on the wire that may go now. What the full socket does not take stays for the next call.
     pub fn flush(&mut self) {
+        // To ask the clock costs more than to find that nothing waits.
+        if !self.wants_flush() && self.impairer.is_none() {
+            return;
+        }
         let now = self.now();
         self.flush_at(now);
     }
@@ -187,12 +191,16 @@ impl Driver {
         self.retry_at = now + SOCKET_FULL_RETRY;
     }
 
-    /// Fills the departures from the transport; returns how many.
+    /// Fills the departures from the transport; returns how many. A large one goes alone: the receiver takes it in while the next
+    /// is made, and what one system call saves is nothing beside that.
     fn load(&mut self, now: Time) -> usize {
         for (count, departure) in self.departures.iter_mut().enumerate() {
             match next(&mut self.transport, &mut self.tracer, now, &mut departure.bytes) {
                 Some(to) => departure.to = to,
                 None => return count,
+            }
+            if departure.bytes.len() >= BULK_BYTES {
+                return count + 1;
             }
         }
         self.departures.len()
