@@ -62,7 +62,7 @@ impl Puppet {
             match incoming {
                 Incoming::Up { peer, .. } => self.peer = Some(peer),
                 Incoming::Lost { reason, .. } => self.lost.push(reason),
-                Incoming::Message { body, .. } => self.heard.push(Message::decode(body).unwrap().0),
+                Incoming::Message { body, .. } => self.heard.push(Message::decode(&body).unwrap().0),
             }
         }
         self.driver.flush();

@@ -15,7 +15,7 @@ use crate::transport::{BootEpoch, Channel, LostReason, Peer, SendError};
 use super::client::{ClientConfig, ClientCounters};
 use super::endpoint::{Role, Wake};
 use super::error::{CallError, CallErrorKind, Ran};
-use super::in_flight::{InFlight, Origin, Outcome, Target, Waiting};
+use super::in_flight::{Answer, InFlight, Origin, Outcome, Target, Waiting};
 use super::message::{self, Call, CallId, How, Message};
 
 /// The session that new calls go to.
@@ -291,9 +291,10 @@ impl Role for Caller {
             Incoming::Up { peer, addr, boot } if addr == self.server => self.up(driver, peer, boot),
             // Somebody else, who found this port: it gets no calls, and no answers.
             Incoming::Up { .. } => {}
-            Incoming::Message { peer, channel: Channel::CALL, body } => match Message::parse(body) {
+            Incoming::Message { peer, channel: Channel::CALL, body: message } => match Message::parse(&message) {
                 Some(Message::Reply { call, status, body }) => {
-                    if !self.table.complete(call, peer, status, body) {
+                    let start = message.len() - body.len();
+                    if !self.table.complete(call, peer, Answer { status, message, start }) {
                         self.counters.late_replies += 1;
                     }
                 }

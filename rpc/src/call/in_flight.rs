@@ -3,8 +3,10 @@
 //! A call's number on the wire is its slot here and the number of its use ([`CallId`]), so a reply finds its call without hashing,
 //! and one that comes too late finds that the slot has moved on.
 
+use std::ops::Deref;
 use std::time::Duration;
 
+use crate::driver::Received;
 use crate::time::Time;
 use crate::transport::{BootEpoch, Peer};
 
@@ -13,7 +15,55 @@ use super::error::{CallError, CallErrorKind, Ran};
 use super::message::{CallId, How, MethodId, ServiceId, Status};
 
 /// What became of a call: the reply's status and body, or why there is none.
-pub(crate) type Outcome = Result<(Status, Vec<u8>), CallError>;
+pub(crate) type Outcome = Result<(Status, Body), CallError>;
+
+/// The body of a reply.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Body {
+    buffer: Vec<u8>,
+    /// Where in the buffer it begins: what came as one piece keeps the header before it.
+    start: usize,
+}
+
+impl Body {
+    /// The buffer, to be used again.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// A reply as it came.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: Status,
+    /// All of it, header included.
+    pub(crate) message: Received<'a>,
+    /// Where its body begins.
+    pub(crate) start: usize,
+}
+
+impl Answer<'_> {
+    fn body(&self) -> &[u8] {
+        self.message.get(self.start..).unwrap_or_default()
+    }
+
+    /// The body, in `spare` unless it came in a buffer of its own.
+    fn keep(self, mut spare: Vec<u8>) -> Body {
+        if let Received::Whole(buffer) = self.message {
+            return Body { buffer: std::mem::take(buffer), start: self.start };
+        }
+        spare.clear();
+        spare.extend_from_slice(self.body());
+        Body { buffer: spare, start: 0 }
+    }
+}
 
 /// What is asked of a server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,18 +215,14 @@ impl InFlight {
     }
 
     /// A reply came. False if nobody waits for it (any more).
-    pub(crate) fn complete(&mut self, call: CallId, from: Peer, status: Status, body: &[u8]) -> bool {
+    pub(crate) fn complete(&mut self, call: CallId, from: Peer, answer: Answer<'_>) -> bool {
         let Some(waiting) = self.waiting(call).filter(|waiting| waiting.sent == Some(from)) else { return false };
         let length = waiting.buffer.len();
-        let mut buffer = std::mem::take(&mut waiting.buffer);
-        let outcome = match CallError::from_reply(status, body) {
+        let spare = std::mem::take(&mut waiting.buffer);
+        let outcome = match CallError::from_reply(answer.status, answer.body()) {
             // It did not run this time.
             Some(error) if error.ran == Ran::No && waiting.ran_elsewhere => Err(CallError { ran: Ran::Maybe, ..error }),
-            _ => {
-                buffer.clear();
-                buffer.extend_from_slice(body);
-                Ok((status, buffer))
-            }
+            _ => Ok((answer.status, answer.keep(spare))),
         };
         self.bytes -= length;
         self.finish(call, outcome);
@@ -306,6 +352,10 @@ mod tests {
         call
     }
 
+    fn answer(status: Status, body: &[u8]) -> Answer<'_> {
+        Answer { status, message: Received::InDatagram(body), start: 0 }
+    }
+
     fn woken(table: &mut InFlight) -> usize {
         let mut wakes = Vec::new();
         table.take_wakes(&mut wakes);
@@ -316,10 +366,10 @@ mod tests {
     fn a_reply_reaches_its_call_and_wakes_it_once() {
         let mut table = table(4);
         let calls = [begin(&mut table, HERE, Time::ZERO), begin(&mut table, HERE, Time::ZERO)];
-        assert!(table.complete(calls[1], HERE, Status::Done, b"one"));
+        assert!(table.complete(calls[1], HERE, answer(Status::Done, b"one")));
         assert_eq!(woken(&mut table), 1);
         assert_eq!(table.take(calls[0]), None);
-        assert_eq!(table.take(calls[1]), Some(Ok((Status::Done, b"one".to_vec()))));
+        assert_eq!(table.take(calls[1]), Some(Ok((Status::Done, Body { buffer: b"one".to_vec(), start: 0 }))));
         assert_eq!(table.len(), 1);
     }
 
@@ -327,12 +377,25 @@ mod tests {
     fn a_second_reply_and_a_reply_of_another_peer_are_nobodys() {
         let mut table = table(4);
         let call = begin(&mut table, HERE, Time::ZERO);
-        assert!(!table.complete(call, Peer { index: 1, generation: 2 }, Status::Done, b""));
-        assert!(table.complete(call, HERE, Status::Done, b"first"));
-        assert!(!table.complete(call, HERE, Status::Done, b"second"));
-        assert_eq!(table.take(call), Some(Ok((Status::Done, b"first".to_vec()))));
-        assert!(!table.complete(call, HERE, Status::Done, b"third"));
-        assert!(!table.complete(CallId(u64::MAX), HERE, Status::Done, b""));
+        assert!(!table.complete(call, Peer { index: 1, generation: 2 }, answer(Status::Done, b"")));
+        assert!(table.complete(call, HERE, answer(Status::Done, b"first")));
+        assert!(!table.complete(call, HERE, answer(Status::Done, b"second")));
+        assert_eq!(table.take(call), Some(Ok((Status::Done, Body { buffer: b"first".to_vec(), start: 0 }))));
+        assert!(!table.complete(call, HERE, answer(Status::Done, b"third")));
+        assert!(!table.complete(CallId(u64::MAX), HERE, answer(Status::Done, b"")));
+    }
+
+    #[test]
+    fn what_was_put_together_is_kept_in_its_buffer() {
+        let mut table = table(4);
+        let call = begin(&mut table, HERE, Time::ZERO);
+        let mut whole = b"header and body".to_vec();
+        let place = whole.as_ptr();
+        let message = Received::Whole(&mut whole);
+        assert!(table.complete(call, HERE, Answer { status: Status::Done, message, start: 11 }));
+        let Some(Ok((_, body))) = table.take(call) else { panic!("no outcome") };
+        assert_eq!(&body[..], b"body");
+        assert_eq!(body.buffer.as_ptr(), place);
     }
 
     #[test]
@@ -342,7 +405,7 @@ mod tests {
         assert_eq!(table.cancel(first).0, Some(HERE));
         let second = begin(&mut table, HERE, Time::ZERO);
         assert_eq!((first.slot(), first.sequence() + 1), (second.slot(), second.sequence()));
-        assert!(!table.complete(first, HERE, Status::Done, b"late"));
+        assert!(!table.complete(first, HERE, answer(Status::Done, b"late")));
         assert_eq!(table.take(second), None);
         assert_eq!(table.cancel(first).0, None);
         assert_eq!(table.len(), 1);
@@ -401,7 +464,7 @@ mod tests {
         let mut table = table(1);
         let call = begin(&mut table, HERE, Time::ZERO);
         table.waiting(call).expect("it waits").ran_elsewhere = true;
-        assert!(table.complete(call, HERE, Status::Overloaded, b""));
+        assert!(table.complete(call, HERE, answer(Status::Overloaded, b"")));
         assert_eq!(table.take(call), Some(Err(CallError::new(CallErrorKind::Overloaded, Ran::Maybe))));
     }
 }

@@ -12,7 +12,7 @@ use crate::names::{BinderClient, Entry, NameError};
 
 use super::client::{ClientConfig, Request, Shared};
 use super::error::{CallError, CallErrorKind, Ran, StartError};
-use super::in_flight::{Outcome, Target};
+use super::in_flight::{Body, Outcome, Target};
 use super::message::{CallId, How, MethodId, Status};
 use super::pending::finish;
 
@@ -237,7 +237,7 @@ impl NamedCall {
         let request = Request { target: self.target, timeout: self.left(), arguments: self.arguments.clone() };
         let call = server.shared.start(request)?;
         if self.target.how == How::Oneway {
-            return Ok(Some(Ok((Status::Done, Vec::new()))));
+            return Ok(Some(Ok((Status::Done, Body::default()))));
         }
         self.phase = Phase::Calling(server, call);
         Ok(None)

@@ -11,12 +11,44 @@ use super::message::{self, CallId, Status};
 /// What a reply is charged beyond its bytes.
 const REPLY_CHARGE: usize = 128;
 
+/// A reply, and to what.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) call: CallId,
+    pub(crate) status: Status,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    fn charge(&self) -> usize {
+        self.body.len() + REPLY_CHARGE
+    }
+
+    /// Becomes the news that the result cannot be sent. False: it was none.
+    fn fail(&mut self, why: &str) -> bool {
+        if self.status != Status::Done {
+            return false;
+        }
+        self.status = Status::BadResult;
+        put_text(&mut self.body, why);
+        true
+    }
+}
+
 #[derive(Debug)]
 struct Waiting {
     peer: Peer,
-    call: CallId,
-    status: Status,
-    body: Vec<u8>,
+    reply: Reply,
+}
+
+/// Why a reply has not been sent.
+enum Denied {
+    /// The queue of its peer is full.
+    NoRoom(SendError),
+    /// Not even an empty queue has room for it.
+    Never(SendError),
+    /// There is nobody to send it to.
+    Gone,
 }
 
 /// The replies, in the order in which they are to leave.
@@ -37,38 +69,28 @@ impl Outbox {
         self.bytes > self.bytes_max / 2
     }
 
-    /// Sends a reply now or, if there is no room, later; `body` may be taken. False: it was given up.
-    pub(crate) fn send(
-        &mut self,
-        driver: &mut Driver,
-        peer: Peer,
-        call: CallId,
-        mut status: Status,
-        body: &mut Vec<u8>,
-    ) -> bool {
+    /// Sends a reply now or, if there is no room, a copy of it later. What can never be sent becomes the news of that. False: it was
+    /// given up.
+    pub(crate) fn send(&mut self, driver: &mut Driver, peer: Peer, reply: &mut Reply) -> bool {
         loop {
-            let why = match driver.send(peer, Channel::CALL, &[&message::reply_header(call, status), body]) {
+            let why = match offer(driver, peer, reply) {
                 Ok(()) => return true,
-                // Not even an empty queue has room for it.
-                Err(
-                    error @ (SendError::TooLarge { .. }
-                    | SendError::NotFragmented { .. }
-                    | SendError::Backlog { queued: 0 }),
-                ) => error.to_string(),
-                Err(SendError::Backlog { .. }) if self.bytes + body.len() + REPLY_CHARGE <= self.bytes_max => {
-                    self.bytes += body.len() + REPLY_CHARGE;
-                    self.waiting.push_back(Waiting { peer, call, status, body: std::mem::take(body) });
+                Err(Denied::NoRoom(_)) if self.bytes + reply.charge() <= self.bytes_max => {
+                    self.hold(Waiting { peer, reply: reply.clone() });
                     return true;
                 }
-                Err(error @ SendError::Backlog { .. }) => error.to_string(),
-                Err(SendError::Gone | SendError::TooManyPeers { .. }) => return false,
+                Err(Denied::NoRoom(error) | Denied::Never(error)) => error,
+                Err(Denied::Gone) => return false,
             };
-            if status != Status::Done {
+            if !reply.fail(&why.to_string()) {
                 return false;
             }
-            status = Status::BadResult;
-            put_text(body, &why);
         }
+    }
+
+    fn hold(&mut self, waiting: Waiting) {
+        self.bytes += waiting.reply.charge();
+        self.waiting.push_back(waiting);
     }
 
     /// Sends what has found room. Returns how many replies were given up.
@@ -76,17 +98,20 @@ impl Outbox {
         let mut given_up = 0;
         let mut full = BTreeSet::new();
         for mut waiting in std::mem::take(&mut self.waiting) {
-            let charge = waiting.body.len() + REPLY_CHARGE;
+            self.bytes -= waiting.reply.charge();
             if full.contains(&waiting.peer) {
-                self.waiting.push_back(waiting);
+                self.hold(waiting);
                 continue;
             }
-            self.bytes -= charge;
-            let before = self.waiting.len();
-            let Waiting { peer, call, status, ref mut body } = waiting;
-            given_up += u64::from(!self.send(driver, peer, call, status, body));
-            if self.waiting.len() > before {
-                full.insert(peer);
+            match offer(driver, waiting.peer, &waiting.reply) {
+                Ok(()) => {}
+                Err(Denied::NoRoom(_)) => {
+                    full.insert(waiting.peer);
+                    self.hold(waiting);
+                }
+                Err(Denied::Never(_) | Denied::Gone) => {
+                    given_up += u64::from(!self.send(driver, waiting.peer, &mut waiting.reply));
+                }
             }
         }
         given_up
@@ -96,4 +121,15 @@ impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
+}
+
+fn offer(driver: &mut Driver, peer: Peer, reply: &Reply) -> Result<(), Denied> {
+    let header = message::reply_header(reply.call, reply.status);
+    driver.send(peer, Channel::CALL, &[&header, &reply.body]).map_err(|error| match error {
+        SendError::TooLarge { .. } | SendError::NotFragmented { .. } | SendError::Backlog { queued: 0 } => {
+            Denied::Never(error)
+        }
+        SendError::Backlog { .. } => Denied::NoRoom(error),
+        SendError::Gone | SendError::TooManyPeers { .. } => Denied::Gone,
+    })
 }

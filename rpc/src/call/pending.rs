@@ -92,7 +92,7 @@ pub(crate) fn finish<R: DeserializeOwned>(outcome: Outcome, order: ByteOrder) ->
         None => codec::decode_in(order, &body)
             .map_err(|error| CallError::new(CallErrorKind::BadResult(error.to_string()), Ran::Yes)),
     };
-    Scratch::put(body);
+    Scratch::put(body.into_buffer());
     result
 }
 

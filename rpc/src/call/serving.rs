@@ -13,7 +13,7 @@ use super::context::Context;
 use super::endpoint::{Role, Wake};
 use super::handler::{Served, Services};
 use super::message::{self, Call, CallId, How, Message, Status};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Reply};
 use super::queue::{Job, Queue, QueueLimits};
 use super::server::ServerCounters;
 use super::slots::{Arrival, ReplyLimits, Slots};
@@ -143,13 +143,14 @@ impl Serving {
                 self.slots.abandon(client, call.id);
             }
         } else if call.how != How::Oneway {
-            let mut to = Some(peer);
-            if remembered {
-                self.slots.finish(client, call.id, served.status, &served.body);
-                to = self.slots.session(client).or(to);
-            }
-            let sent = to.is_some_and(|to| self.outbox.send(driver, to, call.id, served.status, &mut served.body));
+            let session = if remembered { self.slots.session(client) } else { None };
+            let mut reply = Reply { call: call.id, status: served.status, body: std::mem::take(&mut served.body) };
+            let sent = self.outbox.send(driver, session.unwrap_or(peer), &mut reply);
             self.counters.replies_dropped += u64::from(!sent);
+            if remembered {
+                self.slots.finish(client, &mut reply);
+            }
+            served.body = reply.body;
         }
         served.into_buffer()
     }
@@ -222,8 +223,8 @@ impl Serving {
             Arrival::Over => {
                 self.counters.duplicates += 1;
                 let (status, body) = self.slots.reply(client, call.id);
-                let mut body = body.to_vec();
-                let sent = self.outbox.send(driver, peer, call.id, status, &mut body);
+                let mut reply = Reply { call: call.id, status, body: body.to_vec() };
+                let sent = self.outbox.send(driver, peer, &mut reply);
                 self.counters.replies_dropped += u64::from(!sent);
             }
             Arrival::Stale => self.counters.duplicates += 1,
@@ -294,7 +295,8 @@ impl Serving {
 
     fn refuse(&mut self, driver: &mut Driver, peer: Peer, call: &Call, status: Status) {
         self.counters.refused += 1;
-        if call.how != How::Oneway && !self.outbox.send(driver, peer, call.id, status, &mut Vec::new()) {
+        let mut reply = Reply { call: call.id, status, body: Vec::new() };
+        if call.how != How::Oneway && !self.outbox.send(driver, peer, &mut reply) {
             self.counters.replies_dropped += 1;
         }
     }
@@ -337,7 +339,7 @@ impl Role for Serving {
                 self.sessions.insert(peer, boot);
             }
             Incoming::Lost { peer, .. } => self.lost(driver.received_at(), peer),
-            Incoming::Message { peer, channel: Channel::CALL, body } => match Message::parse(body) {
+            Incoming::Message { peer, channel: Channel::CALL, body } => match Message::parse(&body) {
                 Some(Message::Request { call, arguments }) => self.request(driver, peer, call, arguments),
                 Some(Message::Cancel(call)) => self.cancel(peer, call),
                 _ => self.counters.garbage += 1,

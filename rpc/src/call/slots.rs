@@ -16,12 +16,15 @@ use crate::time::Time;
 use crate::transport::{BootEpoch, Peer};
 
 use super::message::{Call, CallId, Status};
+use super::outbox::Reply;
 
 /// What the memory of a slot, and of a client, is charged beyond the replies.
 const SLOT_CHARGE: usize = size_of::<Slot>();
 const CLIENT_CHARGE: usize = 256;
 /// A buffer of at most this size stays with its slot for the next reply.
 const BUFFER_KEPT_BYTES: usize = 512;
+/// A reply of at least this size is kept in the buffer in which it was made.
+const BUFFER_TAKEN_BYTES: usize = 64 << 10;
 
 /// How much may be remembered of calls that are over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -218,11 +221,12 @@ impl Slots {
         }
     }
 
-    /// A call is over. Keeps the reply if there is room.
-    pub(crate) fn finish(&mut self, client: BootEpoch, call: CallId, status: Status, body: &[u8]) {
+    /// A call is over. Keeps the reply if there is room, and may take its buffer.
+    pub(crate) fn finish(&mut self, client: BootEpoch, reply: &mut Reply) {
         let Some(record) = self.clients.get_mut(&client) else { return };
-        let own = record.bytes + body.len();
-        let fits = own <= self.limits.client_bytes && self.bytes + body.len() <= self.limits.bytes;
+        let (call, length) = (reply.call, reply.body.len());
+        let own = record.bytes + length;
+        let fits = own <= self.limits.client_bytes && self.bytes + length <= self.limits.bytes;
         let Some(slot) = record.slots.get_mut(call.slot()).filter(|slot| slot.sequence == call.sequence()) else {
             return;
         };
@@ -230,10 +234,15 @@ impl Slots {
             slot.state = State::NotKept;
             return;
         }
-        slot.state = State::Kept(status);
-        slot.reply.extend_from_slice(body);
+        slot.state = State::Kept(reply.status);
+        // To copy a long one costs more than to make another buffer; one that is mostly empty would hold what nobody is charged for.
+        if length >= BUFFER_TAKEN_BYTES && reply.body.capacity() <= 2 * length {
+            slot.reply = std::mem::take(&mut reply.body);
+        } else {
+            slot.reply.extend_from_slice(&reply.body);
+        }
         record.bytes = own;
-        self.bytes += body.len();
+        self.bytes += length;
         record.sent(call);
     }
 
@@ -365,11 +374,15 @@ mod tests {
         Slots::new(ReplyLimits { client_bytes, bytes, ..ReplyLimits::default() })
     }
 
+    fn reply(call: CallId, body: &[u8]) -> Reply {
+        Reply { call, status: Status::Done, body: body.to_vec() }
+    }
+
     /// A call that came, ran, and was answered.
     fn run(slots: &mut Slots, client: BootEpoch, call: &Call, body: &[u8]) {
         assert_eq!(slots.arrive(client, peer(0), call), Arrival::New);
         slots.begin(client, call.id);
-        slots.finish(client, call.id, Status::Done, body);
+        slots.finish(client, &mut reply(call.id, body));
     }
 
     #[test]
@@ -382,7 +395,7 @@ mod tests {
         let again = call(0, 1, 2, 1);
         assert_eq!(slots.arrive(CLIENT, peer(1), &again), Arrival::Working);
         assert_eq!(slots.session(CLIENT), Some(peer(1)));
-        slots.finish(CLIENT, first.id, Status::Done, b"once");
+        slots.finish(CLIENT, &mut reply(first.id, b"once"));
         assert_eq!(slots.arrive(CLIENT, peer(1), &again), Arrival::Over);
         assert_eq!(slots.reply(CLIENT, first.id), (Status::Done, &b"once"[..]));
     }
@@ -485,7 +498,7 @@ mod tests {
             let call = call((number * 37 % 3_000) as u16, u64::from(number) + 1, 1, 0);
             if slots.arrive(client, peer(number % 50), &call) == Arrival::New {
                 slots.begin(client, call.id);
-                slots.finish(client, call.id, Status::Done, &[0; 100]);
+                slots.finish(client, &mut reply(call.id, &[0; 100]));
             }
             assert!(slots.bytes() <= 1 << 14);
         }

@@ -1,9 +1,10 @@
 //! Where a driver puts what it received.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 
 use super::socket::{Arrivals, BATCH};
-use crate::transport::{BootEpoch, Channel, Event, LostReason, Peer};
+use crate::transport::{Body, BootEpoch, Channel, Event, LostReason, Peer};
 
 /// Receive buffers and what was found in them. The caller owns it, so it may send through the
 /// [`Driver`](super::Driver) while it reads.
@@ -54,16 +55,21 @@ impl Inbox {
     /// this inbox.
     pub fn drain(&mut self) -> impl Iterator<Item = Incoming<'_>> {
         let Inbox { arrivals, events, places, taken } = self;
-        let (arrivals, events, places) = (&*arrivals, &*events, &*places);
+        let (arrivals, places) = (&*arrivals, &*places);
+        let mut left = events.iter_mut().enumerate().skip(*taken);
         std::iter::from_fn(move || {
-            let event = events.get(*taken)?;
-            let place = places.get(*taken).copied().unwrap_or_default();
-            *taken += 1;
+            let (number, event) = left.next()?;
+            let place = places.get(number).copied().unwrap_or_default();
+            *taken = number + 1;
             Some(match event {
                 Event::Up { peer, addr, boot } => Incoming::Up { peer: *peer, addr: *addr, boot: *boot },
                 Event::Lost { peer, addr, reason } => Incoming::Lost { peer: *peer, addr: *addr, reason: *reason },
                 Event::Message { peer, channel, body } => {
-                    Incoming::Message { peer: *peer, channel: *channel, body: body.bytes(arrivals.datagram(place)) }
+                    let body = match body {
+                        Body::Whole(bytes) => Received::Whole(bytes),
+                        Body::InDatagram(_) => Received::InDatagram(body.bytes(arrivals.datagram(place))),
+                    };
+                    Incoming::Message { peer: *peer, channel: *channel, body }
                 }
             })
         })
@@ -71,7 +77,7 @@ impl Inbox {
 }
 
 /// Something that came. The fields are those of [`Event`].
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "as in Event")]
 pub enum Incoming<'a> {
     /// A session is open.
@@ -79,5 +85,35 @@ pub enum Incoming<'a> {
     /// A session is over.
     Lost { peer: Peer, addr: SocketAddr, reason: LostReason },
     /// A message.
-    Message { peer: Peer, channel: Channel, body: &'a [u8] },
+    Message { peer: Peer, channel: Channel, body: Received<'a> },
+}
+
+/// The bytes of a message.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Received<'a> {
+    /// It came in one datagram, and stands in the receive buffer.
+    InDatagram(&'a [u8]),
+    /// It was put together from several: whoever wants to keep it takes the buffer, and copies nothing.
+    Whole(&'a mut Vec<u8>),
+}
+
+impl<'a> Received<'a> {
+    /// The bytes, for as long as the inbox is not used again.
+    pub fn into_bytes(self) -> &'a [u8] {
+        match self {
+            Received::InDatagram(bytes) => bytes,
+            Received::Whole(bytes) => bytes,
+        }
+    }
+}
+
+impl Deref for Received<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Received::InDatagram(bytes) => bytes,
+            Received::Whole(bytes) => bytes,
+        }
+    }
 }

@@ -13,7 +13,7 @@
 //!     driver.receive(&mut inbox)?;
 //!     for incoming in inbox.drain() {
 //!         if let Incoming::Message { peer, channel, body } = incoming {
-//!             driver.send(peer, channel, &[b"you said: ", body])?;
+//!             driver.send(peer, channel, &[b"you said: ", &body])?;
 //!         }
 //!     }
 //!     driver.flush();
@@ -42,7 +42,7 @@ use crate::transport::{BootEpoch, Channel, Counters, Peer, Seed, SendError, Tran
 use socket::{BATCH, BULK_BYTES, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
-pub use inbox::{Inbox, Incoming};
+pub use inbox::{Inbox, Incoming, Received};
 pub use polling::{Pause, Polling};
 
 /// How long to wait before a socket that was full is tried again. Whoever sleeps on it wakes for what comes in, not for room; a

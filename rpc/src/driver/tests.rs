@@ -40,7 +40,7 @@ impl Side {
                 Incoming::Lost { reason, .. } => self.lost.push(reason),
                 Incoming::Message { peer, body, .. } => {
                     self.messages.push(body.to_vec());
-                    message(&mut self.driver, peer, body);
+                    message(&mut self.driver, peer, &body);
                 }
             }
         }
