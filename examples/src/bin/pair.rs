@@ -19,6 +19,9 @@ struct Arguments {
     /// How large the job is; what this counts depends on the job
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     size: Option<u64>,
+    /// So small that it takes a moment
+    #[arg(long, conflicts_with = "size")]
+    quick: bool,
 }
 
 fn pair(name: &str) -> Result<Pair, String> {
@@ -38,7 +41,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, PairError> {
     let dsm = Dsm::join()?;
     let mut right = true;
     for pair in pairs::ALL.iter().filter(|pair| arguments.job.is_none_or(|job| job.name == pair.name)) {
-        let size = arguments.size.unwrap_or(pair.size);
+        let size = arguments.size.unwrap_or(if arguments.quick { pair.quick_size } else { pair.size });
         if dsm.rank() == 0 {
             println!("{}: {}; {size} {}", pair.name, pair.shows, pair.unit);
             println!("{:<10} {:>12} {:>10} {:>12}  ", "form", "ms", "messages", "bytes");

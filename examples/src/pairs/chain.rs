@@ -6,7 +6,7 @@
 use dsm_core::{Dsm, Placement};
 
 use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, mixed};
+use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
 
 /// Words in a page.
 const PAGE: usize = 512;
@@ -21,29 +21,48 @@ pub const PAIR: Pair = Pair {
     shows: "pointers followed one after the other",
     unit: "elements",
     size: 4_000,
+    quick_size: 300,
     forms: &[
         Form {
             name: "dsm-naive",
             over: Over::Dsm,
             what: "elements on pages of their own, in no order",
+            items: LIST,
             run: |dsm, size| follow(dsm, size, PAGE),
         },
         Form {
             name: "dsm",
             over: Over::Dsm,
             what: "elements side by side, in the order of the list",
+            items: LIST,
             run: |dsm, size| follow(dsm, size, ELEMENT),
         },
         Form {
             name: "rpc-naive",
             over: Over::Rpc,
             what: "a call for each element",
+            items: CALLS,
             run: |dsm, size| walk(dsm, size, 1),
         },
-        Form { name: "rpc", over: Over::Rpc, what: "a call for 256 steps", run: |dsm, size| walk(dsm, size, WALK) },
+        Form {
+            name: "rpc",
+            over: Over::Rpc,
+            what: "a call for 256 steps",
+            items: CALLS,
+            run: |dsm, size| walk(dsm, size, WALK),
+        },
     ],
     answer: |nodes, size| (0..size).map(value).fold(0, u64::wrapping_add).wrapping_mul(nodes),
+    source: include_str!("chain.rs"),
+    plain: |nodes, size| {
+        let mut list = vec![0; PAGE + size as usize * ELEMENT];
+        link(size, ELEMENT, |place, word| list[place] = word);
+        timed(|| (0..nodes).map(|_| along(|place| list[place])).fold(0, u64::wrapping_add))
+    },
 };
+
+const LIST: &[&str] = &["fn places", "fn link", "fn follow", "fn along"];
+const CALLS: &[&str] = &["trait Chain", "struct List", "impl Chain for List", "fn walk"];
 
 /// The list's owner.
 #[rpc::service]
@@ -85,23 +104,30 @@ fn follow(dsm: &Dsm, size: u64, spacing: usize) -> Result<Outcome, PairError> {
     // One word in front: where the first element is. A place is stored as one more, and 0 ends the list.
     let list = dsm.alloc::<u64>(PAGE + size as usize * spacing, Placement::Node(0))?;
     if dsm.rank() == 0 {
-        let places = places(size, spacing);
-        let mut previous = 0;
-        for (step, place) in places.iter().map(|place| PAGE + place).enumerate() {
-            list.set(previous, place as u64 + 1);
-            list.set(place + 1, value(step as u64));
-            previous = place;
-        }
+        link(size, spacing, |place, word| list.set(place, word));
     }
-    measured(dsm, || {
-        let (mut sum, mut next) = (0u64, list.get(0));
-        while next != 0 {
-            let place = next as usize - 1;
-            sum = sum.wrapping_add(list.get(place + 1));
-            next = list.get(place);
-        }
-        Ok(sum)
-    })
+    measured(dsm, || Ok(along(|place| list.get(place))))
+}
+
+/// Writes the list.
+fn link(size: u64, spacing: usize, mut set: impl FnMut(usize, u64)) {
+    let mut previous = 0;
+    for (step, place) in places(size, spacing).iter().map(|place| PAGE + place).enumerate() {
+        set(previous, place as u64 + 1);
+        set(place + 1, value(step as u64));
+        previous = place;
+    }
+}
+
+/// Follows it, and adds up.
+fn along(get: impl Fn(usize) -> u64) -> u64 {
+    let (mut sum, mut next) = (0u64, get(0));
+    while next != 0 {
+        let place = next as usize - 1;
+        sum = sum.wrapping_add(get(place + 1));
+        next = get(place);
+    }
+    sum
 }
 
 fn walk(dsm: &Dsm, size: u64, steps: u32) -> Result<Outcome, PairError> {

@@ -12,17 +12,29 @@
 //! | [`chain`] | pointers followed one after the other |
 //! | [`table`] | a hash table, some keys much more popular than others |
 //! | [`stream`] | large items from one to all others |
+//! | [`salesman`] | a queue of tasks, and one number that everybody looks at |
+//! | [`matrix`] | much work on data that all read |
+//! | [`plate`] | neighbours that exchange their edges, round after round |
+//! | [`sorting`] | everybody sends something to everybody |
+//! | [`rank`] | a real graph, whose edges lead everywhere |
 //!
 //! Each node hands in a number, and the sum of these is the answer, which [`Pair::answer`] computes without memory and network.
+//! [`Pair::plain`] does the work of all nodes in one process and ordinary memory: what the job would cost if nothing were remote.
 
 pub mod chain;
 mod desk;
+pub mod matrix;
 pub mod neighbours;
+pub mod plate;
+pub mod rank;
+pub mod salesman;
+pub mod sorting;
+mod source;
 pub mod stream;
 pub mod table;
 pub mod tickets;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dsm_core::Dsm;
 use rpc::{CallError, StartError};
@@ -48,6 +60,8 @@ pub struct Form {
     pub over: Over,
     /// What it does, in a few words.
     pub what: &'static str,
+    /// The top-level items that it consists of, as their declarations begin.
+    items: &'static [&'static str],
     run: fn(&Dsm, u64) -> Result<Outcome, PairError>,
 }
 
@@ -62,13 +76,37 @@ pub struct Pair {
     pub unit: &'static str,
     /// A size that takes about a second in the slowest form.
     pub size: u64,
+    /// A size that takes a few tens of milliseconds.
+    pub quick_size: u64,
     /// The naive form over shared memory, the good one, and the two over RPC.
     pub forms: &'static [Form],
+    source: &'static str,
     answer: fn(u64, u64) -> u64,
+    plain: fn(u64, u64) -> Plain,
 }
 
 /// All of them.
-pub const ALL: [Pair; 5] = [tickets::PAIR, neighbours::PAIR, chain::PAIR, table::PAIR, stream::PAIR];
+pub const ALL: [Pair; 10] = [
+    tickets::PAIR,
+    neighbours::PAIR,
+    chain::PAIR,
+    table::PAIR,
+    stream::PAIR,
+    salesman::PAIR,
+    matrix::PAIR,
+    plate::PAIR,
+    sorting::PAIR,
+    rank::PAIR,
+];
+
+/// What one process alone gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plain {
+    /// The answer of so many nodes.
+    pub answer: u64,
+    /// How long the work took that [`Outcome::elapsed`] counts.
+    pub elapsed: Duration,
+}
 
 /// What a run gave, and what it cost all nodes together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +140,16 @@ impl Pair {
     pub fn answer(&self, nodes: usize, size: u64) -> u64 {
         (self.answer)(nodes as u64, size)
     }
+
+    /// Does the work of so many nodes here, one thing after the other, in ordinary memory.
+    pub fn plain(&self, nodes: usize, size: u64) -> Plain {
+        (self.plain)(nodes as u64, size)
+    }
+
+    /// Lines of code of a form: what it needs beside what all jobs use.
+    pub fn lines(&self, form: &Form) -> usize {
+        form.items.iter().filter_map(|item| source::lines_of(self.source, item)).sum()
+    }
 }
 
 impl Form {
@@ -112,6 +160,13 @@ impl Form {
     pub fn run(&self, dsm: &Dsm, size: u64) -> Result<Outcome, PairError> {
         (self.run)(dsm, size)
     }
+}
+
+/// The plain form's part that counts.
+fn timed(work: impl FnOnce() -> u64) -> Plain {
+    let start = Instant::now();
+    let answer = work();
+    Plain { answer, elapsed: start.elapsed() }
 }
 
 /// Does the part that counts: all begin together, and the slowest ends it.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use dsm_core::{Dsm, Placement};
 
 use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured};
+use super::{Form, Outcome, Over, Pair, PairError, measured, timed};
 
 /// Words in a page.
 const PAGE: usize = 512;
@@ -21,34 +21,51 @@ pub const PAIR: Pair = Pair {
     shows: "false sharing",
     unit: "times that each node counts",
     size: 1_000_000,
+    quick_size: 20_000,
     forms: &[
         Form {
             name: "dsm-naive",
             over: Over::Dsm,
             what: "the words side by side",
+            items: &["fn count", "fn neighbour"],
             run: |dsm, size| count(dsm, size, 1),
         },
         Form {
             name: "dsm",
             over: Over::Dsm,
             what: "each word on a page of its own",
+            items: &["fn count", "fn neighbour", "const PAGE"],
             run: |dsm, size| count(dsm, size, PAGE),
         },
         Form {
             name: "rpc-naive",
             over: Over::Rpc,
             what: "counts at the server, a call for 64",
+            items: CALLS,
             run: |dsm, size| tell(dsm, size, STEPS),
         },
         Form {
             name: "rpc",
             over: Over::Rpc,
             what: "counts at home, and tells at the end",
+            items: CALLS,
             run: |dsm, size| tell(dsm, size, u64::MAX),
         },
     ],
+    source: include_str!("neighbours.rs"),
     answer: |nodes, size| nodes * size,
+    plain: |nodes, size| {
+        timed(|| {
+            let mut counts = vec![0; nodes as usize];
+            for count in &mut counts {
+                (0..size).for_each(|_| *count = std::hint::black_box(*count) + 1);
+            }
+            counts.iter().sum()
+        })
+    },
 };
+
+const CALLS: &[&str] = &["trait Counts", "struct Board", "impl Counts for Board", "fn tell", "fn neighbour"];
 
 /// Who keeps the counts.
 #[rpc::service]

@@ -8,7 +8,7 @@ use dsm_core::{Dsm, Placement, SharedArray};
 use rpc::Bytes;
 
 use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, mixed};
+use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
 
 /// Words of an item: 32 KiB.
 const ITEM: usize = 4_096;
@@ -23,29 +23,34 @@ pub const PAIR: Pair = Pair {
     shows: "large items from one to all others",
     unit: "items for each taker",
     size: 200,
+    quick_size: 10,
     forms: &[
         Form {
             name: "dsm-naive",
             over: Over::Dsm,
             what: "all counts of items on one page",
+            items: RINGS,
             run: |dsm, size| hand_over(dsm, size, 1),
         },
         Form {
             name: "dsm",
             over: Over::Dsm,
             what: "each count on a page of its own, items fetched ahead",
+            items: RINGS,
             run: |dsm, size| hand_over(dsm, size, PAGE),
         },
         Form {
             name: "rpc-naive",
             over: Over::Rpc,
             what: "asks for an item when the last is done",
+            items: CALLS,
             run: |dsm, size| fetch(dsm, size, false),
         },
         Form {
             name: "rpc",
             over: Over::Rpc,
             what: "asks for the next item before it looks at this one",
+            items: CALLS,
             run: |dsm, size| fetch(dsm, size, true),
         },
     ],
@@ -54,7 +59,15 @@ pub const PAIR: Pair = Pair {
             .map(|taker| (0..size).map(|number| sum(&item(taker, number))).fold(0, u64::wrapping_add))
             .fold(0, u64::wrapping_add)
     },
+    source: include_str!("stream.rs"),
+    plain: |nodes, size| {
+        let all = |taker| (0..size).map(move |number| sum(&item(taker, number))).fold(0, u64::wrapping_add);
+        timed(|| takers(nodes).map(all).fold(0, u64::wrapping_add))
+    },
 };
+
+const RINGS: &[&str] = &["struct Rings", "impl<'d> Rings<'d>", "fn await_that", "fn hand_over"];
+const CALLS: &[&str] = &["trait Source", "struct Maker", "impl Source for Maker", "fn fetch"];
 
 /// Who makes the items.
 #[rpc::service]

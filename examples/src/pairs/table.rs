@@ -6,7 +6,7 @@ use dsm_core::{Dsm, Placement, SharedArray};
 use serde::{Deserialize, Serialize};
 
 use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, mixed};
+use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
 
 /// Keys in the table.
 const KEYS: u64 = 8_192;
@@ -23,19 +23,34 @@ pub const PAIR: Pair = Pair {
     shows: "a hash table with popular keys",
     unit: "operations of each node",
     size: 4_000,
+    quick_size: 300,
     forms: &[
-        Form { name: "dsm-naive", over: Over::Dsm, what: "one lock around every operation", run: under_lock },
-        Form { name: "dsm", over: Over::Dsm, what: "loads without a lock, additions at the home", run: at_home },
+        Form {
+            name: "dsm-naive",
+            over: Over::Dsm,
+            what: "one lock around every operation",
+            items: LOCKED,
+            run: under_lock,
+        },
+        Form {
+            name: "dsm",
+            over: Over::Dsm,
+            what: "loads without a lock, additions at the home",
+            items: AT_HOME,
+            run: at_home,
+        },
         Form {
             name: "rpc-naive",
             over: Over::Rpc,
             what: "a call for each operation",
+            items: CALLS,
             run: |dsm, size| call(dsm, size, 1),
         },
         Form {
             name: "rpc",
             over: Over::Rpc,
             what: "a call for 32 operations",
+            items: CALLS,
             run: |dsm, size| call(dsm, size, BATCH),
         },
     ],
@@ -43,7 +58,20 @@ pub const PAIR: Pair = Pair {
         (0..nodes).map(|node| Operation::all(node, size).filter(Operation::is_add).count() as u64).sum::<u64>()
             + nodes * size
     },
+    source: include_str!("table.rs"),
+    plain: |nodes, size| {
+        let owner = Owner { keys: filled(), values: Mutex::new(vec![0; PLACES]) };
+        timed(|| {
+            let found: u64 = (0..nodes).map(|node| owner.operate(Operation::all(node, size).collect())).sum();
+            found + owner.sum()
+        })
+    },
 };
+
+const LOCKED: &[&str] = &["fn find", "struct Shared", "impl<'d> Shared<'d>", "fn under_lock"];
+const AT_HOME: &[&str] = &["fn find", "struct Shared", "impl<'d> Shared<'d>", "fn at_home"];
+const CALLS: &[&str] =
+    &["fn find", "trait Table", "struct Owner", "impl Owner", "impl Table for Owner", "fn call", "const BATCH"];
 
 /// What a node wants of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dsm_core::{Dsm, Placement, SharedArray};
 
 use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured};
+use super::{Form, Outcome, Over, Pair, PairError, measured, timed};
 
 /// How many numbers a node draws at a time, where it draws many.
 const BATCH: u64 = 32;
@@ -16,19 +16,52 @@ pub const PAIR: Pair = Pair {
     shows: "one hot word",
     unit: "numbers that each node draws",
     size: 4_096,
+    quick_size: 512,
     forms: &[
-        Form { name: "dsm-naive", over: Over::Dsm, what: "load and store under a lock", run: under_lock },
-        Form { name: "dsm", over: Over::Dsm, what: "fetch-and-add, 32 numbers at a time", run: at_home },
+        Form {
+            name: "dsm-naive",
+            over: Over::Dsm,
+            what: "load and store under a lock",
+            items: &["fn counter", "fn under_lock"],
+            run: under_lock,
+        },
+        Form {
+            name: "dsm",
+            over: Over::Dsm,
+            what: "fetch-and-add, 32 numbers at a time",
+            items: &["fn counter", "fn at_home", "fn draw_all"],
+            run: at_home,
+        },
         Form {
             name: "rpc-naive",
             over: Over::Rpc,
             what: "a call for each number",
+            items: CALLS,
             run: |dsm, size| call(dsm, size, 1),
         },
-        Form { name: "rpc", over: Over::Rpc, what: "a call for 32 numbers", run: |dsm, size| call(dsm, size, BATCH) },
+        Form {
+            name: "rpc",
+            over: Over::Rpc,
+            what: "a call for 32 numbers",
+            items: CALLS,
+            run: |dsm, size| call(dsm, size, BATCH),
+        },
     ],
+    source: include_str!("tickets.rs"),
     answer: |nodes, size| (0..nodes * size).sum(),
+    plain: |nodes, size| {
+        timed(|| {
+            let (mut next, mut sum) = (0, 0);
+            for _ in 0..nodes * size {
+                sum += next;
+                next = std::hint::black_box(next) + 1;
+            }
+            sum
+        })
+    },
 };
+
+const CALLS: &[&str] = &["trait Tickets", "struct Roll", "impl Tickets for Roll", "fn call", "fn draw_all"];
 
 /// The desk that gives them out.
 #[rpc::service]

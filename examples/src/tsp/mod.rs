@@ -35,7 +35,7 @@ pub struct Instance {
 
 impl Instance {
     /// `distances` is the full matrix, row by row; the parser has checked that it is symmetric.
-    fn new(name: String, cities: usize, distances: Vec<u32>) -> Self {
+    pub(crate) fn new(name: String, cities: usize, distances: Vec<u32>) -> Self {
         debug_assert_eq!(distances.len(), cities * cities);
         Self { name, cities, distances }
     }
