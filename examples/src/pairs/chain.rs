@@ -21,7 +21,7 @@ pub const PAIR: Pair = Pair {
     shows: "pointers followed one after the other",
     unit: "elements",
     size: 4_000,
-    quick_size: 300,
+    quick_size: 100,
     forms: &[
         Form {
             name: "dsm-naive",

@@ -15,7 +15,7 @@ pub const PAIR: Pair = Pair {
     shows: "much work on data that all read",
     unit: "rows and columns",
     size: 256,
-    quick_size: 48,
+    quick_size: 24,
     forms: &[
         Form {
             name: "dsm-naive",

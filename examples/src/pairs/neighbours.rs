@@ -21,7 +21,7 @@ pub const PAIR: Pair = Pair {
     shows: "false sharing",
     unit: "times that each node counts",
     size: 1_000_000,
-    quick_size: 20_000,
+    quick_size: 5_000,
     forms: &[
         Form {
             name: "dsm-naive",

@@ -24,7 +24,7 @@ pub const PAIR: Pair = Pair {
     shows: "neighbours that exchange their edges",
     unit: "rounds",
     size: 100,
-    quick_size: 6,
+    quick_size: 3,
     forms: &[
         Form {
             name: "dsm-naive",

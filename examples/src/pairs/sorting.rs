@@ -19,7 +19,7 @@ pub const PAIR: Pair = Pair {
     shows: "everybody sends something to everybody",
     unit: "keys of each node",
     size: 10_000,
-    quick_size: 400,
+    quick_size: 120,
     forms: &[
         Form {
             name: "dsm-naive",

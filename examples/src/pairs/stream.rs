@@ -23,7 +23,7 @@ pub const PAIR: Pair = Pair {
     shows: "large items from one to all others",
     unit: "items for each taker",
     size: 200,
-    quick_size: 10,
+    quick_size: 4,
     forms: &[
         Form {
             name: "dsm-naive",

@@ -23,7 +23,7 @@ pub const PAIR: Pair = Pair {
     shows: "a hash table with popular keys",
     unit: "operations of each node",
     size: 4_000,
-    quick_size: 300,
+    quick_size: 100,
     forms: &[
         Form {
             name: "dsm-naive",

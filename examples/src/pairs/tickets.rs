@@ -16,7 +16,7 @@ pub const PAIR: Pair = Pair {
     shows: "one hot word",
     unit: "numbers that each node draws",
     size: 4_096,
-    quick_size: 512,
+    quick_size: 128,
     forms: &[
         Form {
             name: "dsm-naive",
