@@ -193,7 +193,19 @@ impl Serving {
     /// The workers have ended: the endpoint's thread ends too, as soon as the last replies are acknowledged.
     pub(crate) fn linger(&mut self, driver: &Driver) {
         if self.phase != Phase::Finished {
-            self.phase = Phase::Lingering(driver.now() + LINGER);
+            let now = driver.now();
+            self.phase = Phase::Lingering(now + LINGER);
+            self.finish(driver, now);
+        }
+    }
+
+    /// Ends the lingering, if that is over.
+    fn finish(&mut self, driver: &Driver, now: Time) {
+        if let Phase::Lingering(until) = self.phase {
+            let acknowledged = self.sessions.keys().all(|peer| driver.unacknowledged(*peer) == 0);
+            if acknowledged || now >= until {
+                self.phase = Phase::Finished;
+            }
         }
     }
 
@@ -369,12 +381,7 @@ impl Role for Serving {
         }
         let now = driver.received_at();
         self.slots.expire(now);
-        if let Phase::Lingering(until) = self.phase {
-            let acknowledged = self.sessions.keys().all(|peer| driver.unacknowledged(*peer) == 0);
-            if acknowledged || now >= until {
-                self.phase = Phase::Finished;
-            }
-        }
+        self.finish(driver, now);
     }
 
     fn next_due(&self) -> Time {
@@ -408,5 +415,27 @@ impl Role for Serving {
 
     fn take_wakes(&mut self, wakes: &mut Vec<Wake>) {
         wakes.append(&mut self.wakes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::ByteOrder;
+    use crate::driver::DriverConfig;
+
+    #[test]
+    fn a_server_from_which_nobody_awaits_anything_ends_at_once() {
+        let driver = Driver::bind("127.0.0.1:0".parse().unwrap(), DriverConfig::plain()).unwrap();
+        let services = Services { list: Vec::new(), order: ByteOrder::Network };
+        let limits = Limits {
+            queue: QueueLimits { requests: 1, bytes: 1 },
+            workers: 1,
+            outbox_bytes: 1 << 10,
+            replies: ReplyLimits::default(),
+        };
+        let mut serving = Serving::new(Arc::new(services), limits);
+        serving.linger(&driver);
+        assert!(serving.finished());
     }
 }
