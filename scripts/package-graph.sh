@@ -3,20 +3,24 @@
 #
 #     scripts/package-graph.sh gnome kde-full texlive-full > examples/data/packages.txt
 #
-# Needs Debian or a system made from it, and apt's lists (`apt-get update`). Of alternatives the first counts; what only virtual packages
-# provide is left out, as are recommendations.
+# Needs Debian with apt's lists (`apt-get update`). It reads one of these: the section "main" of the release itself, without updates.
 set -eu
 : "${1:?which packages to begin with, for example gnome}"
-release=$(. /etc/os-release && echo "$PRETTY_NAME")
+. /etc/os-release
+list=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(FILENAME)' 'Created-By: Packages' |
+    awk -v release="$VERSION_CODENAME" '$1 == release && $2 == "main" && !found++ { print $3 }')
+[ -n "$list" ] || { echo "apt has no list of $VERSION_CODENAME main: run apt-get update" >&2; exit 1; }
+told=$(sed -n 's/^\(Version\|Date\): //p' "${list%%_main_binary-*}_InRelease" | head -n 2 | paste -sd ' ')
 
-printf '# What %s need, and what that needs: the dependency graph of packages of %s.\n' "$*" "$release"
-printf '# Made on %s from the lists of the distribution (amd64, main) by scripts/package-graph.sh.\n' "$(date -u +%F)"
-printf '# One line for each package: its name, and the numbers of the packages that it depends on (Depends and Pre-Depends, of\n'
-printf '# alternatives the first). The first line of them is number 0.\n'
+printf '# What %s need, and what that needs: the dependency graph of packages of %s.\n' "$*" "$PRETTY_NAME"
+printf '# Made by scripts/package-graph.sh from the list "main" of release %s.\n' "$told"
+printf '# One line for each package: its name, and the numbers of the packages that it depends on; the first line of them is number 0.\n'
+printf '# These are Depends and Pre-Depends; of alternatives the first counts. Left out: recommendations and suggestions, versions, and\n'
+printf '# what only virtual packages provide.\n'
 
-apt-cache dumpavail | awk -v roots="$*" '
-    /^Package: / { name = $2; known = (name in seen); seen[name] = 1 }
-    /^(Depends|Pre-Depends): / && !known {
+/usr/lib/apt/apt-helper cat-file "$list" | awk -v roots="$*" '
+    /^Package: / { name = $2; seen[name] = 1 }
+    /^(Depends|Pre-Depends): / {
         sub(/^[^:]*: /, "")
         wanted = split($0, clauses, /, */)
         for (i = 1; i <= wanted; i++) {
