@@ -44,7 +44,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode, PairError> {
         let size = arguments.size.unwrap_or(if arguments.quick { pair.quick_size } else { pair.size });
         if dsm.rank() == 0 {
             println!("{}: {}; {size} {}", pair.name, pair.shows, pair.unit);
-            println!("{:<10} {:>12} {:>10} {:>12}  ", "form", "ms", "messages", "bytes");
+            println!("{:<10} {:>12} {:>10} {:>12} {:>6}", "form", "ms", "messages", "bytes", "lines");
+            let plain = pair.plain(dsm.size(), size).elapsed.as_secs_f64() * 1e3;
+            println!(
+                "{:<10} {plain:>12.2} {:>10} {:>12} {:>6}  all the work in one process, nothing remote",
+                "plain", "", "", ""
+            );
         }
         for form in pair.forms.iter().filter(|form| arguments.form.as_ref().is_none_or(|name| name == form.name)) {
             right &= run_form(&dsm, pair, form, size)?;
@@ -62,7 +67,8 @@ fn run_form(dsm: &Dsm, pair: &Pair, form: &Form, size: u64) -> Result<bool, Pair
     if dsm.rank() == 0 {
         let milliseconds = outcome.elapsed.as_secs_f64() * 1e3;
         let (messages, bytes) = (outcome.messages, outcome.bytes);
-        println!("{:<10} {milliseconds:>12.2} {messages:>10} {bytes:>12}  {}", form.name, form.what);
+        let lines = pair.lines(form);
+        println!("{:<10} {milliseconds:>12.2} {messages:>10} {bytes:>12} {lines:>6}  {}", form.name, form.what);
         if !right {
             println!("{:<10} WRONG: the answer is {}, and should be {expected}", form.name, outcome.answer);
         }

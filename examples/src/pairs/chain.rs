@@ -6,10 +6,8 @@
 use dsm_core::{Dsm, Placement};
 
 use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
+use super::{Form, Outcome, Over, PAGE, Pair, PairError, measured, mixed, timed};
 
-/// Words in a page.
-const PAGE: usize = 512;
 /// Words of an element: the place of the next one, and a value.
 const ELEMENT: usize = 2;
 /// Elements that a server walks in one call.

@@ -1,6 +1,7 @@
 //! A server at node 0, and a client of it at every node.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dsm_core::job::Job;
 use dsm_core::{Dsm, Placement};
@@ -55,6 +56,19 @@ impl Desk {
         outcome.messages += traffic.get(0);
         outcome.bytes += traffic.get(1);
         Ok(outcome)
+    }
+}
+
+/// What the handlers of a server share. One that panics leaves it whole: no handler stops halfway through a change.
+pub(super) struct Held<T>(Mutex<T>);
+
+impl<T> Held<T> {
+    pub(super) fn new(shared: T) -> Held<T> {
+        Held(Mutex::new(shared))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,11 +1,10 @@
 //! Matrix multiplication: much work on data that all read and nobody changes, and a result that each writes a part of.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dsm_core::{Dsm, Placement, SharedArray};
 
-use super::desk::Desk;
+use super::desk::{Desk, Held};
 use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
 use crate::jacobi::plate::rows_of;
 
@@ -35,14 +34,14 @@ pub const PAIR: Pair = Pair {
             name: "rpc-naive",
             over: Over::Rpc,
             what: "a call for each row and each column",
-            items: CALLS,
+            items: BY_COLUMNS,
             run: |dsm, size| call(dsm, size, by_columns),
         },
         Form {
             name: "rpc",
             over: Over::Rpc,
             what: "a call for each factor, and one for the result",
-            items: CALLS,
+            items: BY_FACTORS,
             run: |dsm, size| call(dsm, size, by_factors),
         },
     ],
@@ -57,8 +56,9 @@ pub const PAIR: Pair = Pair {
     },
 };
 
-const CALLS: &[&str] =
-    &["trait Factors", "struct Owner", "impl Owner", "impl Factors for Owner", "fn call", "fn by_factors", "fn times"];
+const BY_COLUMNS: &[&str] = &["trait Factors", "struct Owner", "impl Factors for Owner", "fn call", "fn by_columns"];
+const BY_FACTORS: &[&str] =
+    &["trait Factors", "struct Owner", "impl Factors for Owner", "fn call", "fn by_factors", "fn times"];
 
 /// A factor, row by row: numbers of 8 bits.
 fn filled(factor: u64, size: u64) -> Vec<u64> {
@@ -157,13 +157,7 @@ struct Owner {
     size: usize,
     left: Vec<u64>,
     right: Vec<u64>,
-    product: Mutex<Vec<u64>>,
-}
-
-impl Owner {
-    fn product(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.product.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    product: Held<Vec<u64>>,
 }
 
 impl Factors for Owner {
@@ -180,12 +174,12 @@ impl Factors for Owner {
     }
 
     fn put(&self, first: u32, rows: Vec<u64>) {
-        let mut product = self.product();
+        let mut product = self.product.lock();
         product.iter_mut().skip(first as usize * self.size).zip(rows).for_each(|(there, new)| *there = new);
     }
 
     fn digest(&self) -> u64 {
-        digest(&self.product())
+        digest(&self.product.lock())
     }
 }
 
@@ -197,7 +191,7 @@ fn call(dsm: &Dsm, size: u64, share: Share) -> Result<Outcome, PairError> {
         size: size as usize,
         left: filled(0, size),
         right: filled(1, size),
-        product: Mutex::new(vec![0; (size * size) as usize]),
+        product: Held::new(vec![0; (size * size) as usize]),
     };
     let desk = Desk::open(dsm, || FactorsServer::new(owner()))?;
     let factors = FactorsClient::new(desk.client());

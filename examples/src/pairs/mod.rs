@@ -42,6 +42,9 @@ use thiserror::Error;
 
 use crate::figures::Meter;
 
+/// Words in a page.
+const PAGE: usize = dsm_core::PAGE_BYTES / 8;
+
 /// What a form is written over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {

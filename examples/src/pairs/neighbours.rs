@@ -3,15 +3,11 @@
 //! Nobody shares anything until the end, when each node looks at its neighbour's count. But memory is shared by pages: where the
 //! words lie on one, it goes to whoever counts, each time.
 
-use std::sync::{Mutex, PoisonError};
-
 use dsm_core::{Dsm, Placement};
 
-use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, timed};
+use super::desk::{Desk, Held};
+use super::{Form, Outcome, Over, PAGE, Pair, PairError, measured, timed};
 
-/// Words in a page.
-const PAGE: usize = 512;
 /// Steps between two of which a node does something else, for which it does not need its count.
 const STEPS: u64 = 64;
 
@@ -34,7 +30,7 @@ pub const PAIR: Pair = Pair {
             name: "dsm",
             over: Over::Dsm,
             what: "each word on a page of its own",
-            items: &["fn count", "fn neighbour", "const PAGE"],
+            items: &["fn count", "fn neighbour"],
             run: |dsm, size| count(dsm, size, PAGE),
         },
         Form {
@@ -77,19 +73,19 @@ pub trait Counts {
 }
 
 struct Board {
-    counts: Mutex<Vec<u64>>,
+    counts: Held<Vec<u64>>,
 }
 
 impl Counts for Board {
     fn add(&self, node: u32, count: u64) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock();
         if let Some(entry) = counts.get_mut(node as usize) {
             *entry += count;
         }
     }
 
     fn count(&self, node: u32) -> u64 {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).get(node as usize).copied().unwrap_or_default()
+        self.counts.lock().get(node as usize).copied().unwrap_or_default()
     }
 }
 
@@ -107,7 +103,7 @@ fn count(dsm: &Dsm, size: u64, spacing: usize) -> Result<Outcome, PairError> {
 
 fn tell(dsm: &Dsm, size: u64, steps: u64) -> Result<Outcome, PairError> {
     let nodes = dsm.size();
-    let desk = Desk::open(dsm, || CountsServer::new(Board { counts: Mutex::new(vec![0; nodes]) }))?;
+    let desk = Desk::open(dsm, || CountsServer::new(Board { counts: Held::new(vec![0; nodes]) }))?;
     let counts = CountsClient::new(desk.client());
     desk.measured(dsm, || {
         let mut left = size;

@@ -3,20 +3,17 @@
 //! Each node has a share of the rows, and needs from others no more than the rows next to its own.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dsm_core::{Dsm, Placement, SharedArray};
 
-use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, timed};
+use super::desk::{Desk, Held};
+use super::{Form, Outcome, Over, PAGE, Pair, PairError, measured, timed};
 use crate::jacobi::plate::rows_of;
 
 /// Rows and columns, edges included: four rows to a page.
 const SIDE: usize = 128;
 /// What the upper edge is kept at; the others are cold.
 const HOT: u64 = 1 << 32;
-/// Words in a page.
-const PAGE: usize = 512;
 
 /// The job.
 pub const PAIR: Pair = Pair {
@@ -37,21 +34,38 @@ pub const PAIR: Pair = Pair {
             name: "dsm",
             over: Over::Dsm,
             what: "rows in blocks that begin on pages of their own, row by row",
-            items: &["struct Blocks", "impl<'d> Blocks<'d>", "fn by_blocks", "fn relax"],
+            items: &["struct Blocks", "impl<'d> Blocks<'d>", "fn by_blocks", "fn inside", "fn round", "fn relax"],
             run: by_blocks,
         },
         Form {
             name: "rpc-naive",
             over: Over::Rpc,
             what: "the server has the plate: a call for each row",
-            items: &["trait Plates", "struct Owner", "impl Owner", "impl Plates for Owner", "fn by_calls", "fn relax"],
+            items: &[
+                "trait Plates",
+                "struct Owner",
+                "impl Owner",
+                "impl Plates for Owner",
+                "fn by_calls",
+                "fn inside",
+                "fn relax",
+            ],
             run: by_calls,
         },
         Form {
             name: "rpc",
             over: Over::Rpc,
             what: "rows stay where they are worked on: two calls a round",
-            items: &["trait Plates", "struct Owner", "impl Owner", "impl Plates for Owner", "fn by_edges", "fn relax"],
+            items: &[
+                "trait Plates",
+                "struct Owner",
+                "impl Owner",
+                "impl Plates for Owner",
+                "fn by_edges",
+                "fn inside",
+                "fn round",
+                "fn relax",
+            ],
             run: by_edges,
         },
     ],
@@ -180,29 +194,25 @@ pub trait Plates {
 }
 
 struct Owner {
-    plates: Mutex<[Vec<Vec<u64>>; 2]>,
+    plates: Held<[Vec<Vec<u64>>; 2]>,
 }
 
 impl Owner {
     fn new() -> Self {
         let rows: Vec<_> = (0..SIDE).map(first).collect();
-        Owner { plates: Mutex::new([rows.clone(), rows]) }
-    }
-
-    fn plates(&self) -> MutexGuard<'_, [Vec<Vec<u64>>; 2]> {
-        self.plates.lock().unwrap_or_else(PoisonError::into_inner)
+        Owner { plates: Held::new([rows.clone(), rows]) }
     }
 }
 
 impl Plates for Owner {
     fn rows(&self, round: u64, rows: Vec<u32>) -> Vec<Vec<u64>> {
-        let plates = self.plates();
+        let plates = self.plates.lock();
         let plate = &plates[(round % 2) as usize];
         rows.iter().filter_map(|row| plate.get(*row as usize)).cloned().collect()
     }
 
     fn put(&self, round: u64, rows: Vec<(u32, Vec<u64>)>) {
-        let mut plates = self.plates();
+        let mut plates = self.plates.lock();
         let plate = &mut plates[(round % 2) as usize];
         for (row, cells) in rows {
             if let Some(there) = plate.get_mut(row as usize) {

@@ -3,12 +3,10 @@
 //!
 //! In whole numbers: the answer does not depend on the order of additions.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use dsm_core::{Dsm, Placement};
 
-use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, timed};
+use super::desk::{Desk, Held};
+use super::{Form, Outcome, Over, PAGE, Pair, PairError, measured, timed};
 use crate::jacobi::plate::rows_of;
 
 /// A package and what it needs on each line. The file says where it comes from.
@@ -17,8 +15,6 @@ const PACKAGES: &str = include_str!("../../data/packages.txt");
 const WHOLE: u64 = 1 << 40;
 /// Of a package's rank, what it passes on to those that it needs; of 100.
 const PASSED: u64 = 85;
-/// Words in a page.
-const PAGE: usize = 512;
 
 /// The job.
 pub const PAIR: Pair = Pair {
@@ -66,7 +62,7 @@ pub const PAIR: Pair = Pair {
 };
 
 const CALLS: &[&str] =
-    &["struct Graph", "impl Graph", "trait Ranks", "struct Owner", "impl Owner", "impl Ranks for Owner", "fn call"];
+    &["struct Graph", "impl Graph", "trait Ranks", "struct Owner", "impl Ranks for Owner", "fn call"];
 
 /// The packages, by number.
 struct Graph {
@@ -186,18 +182,12 @@ pub trait Ranks {
 }
 
 struct Owner {
-    shares: Mutex<[Vec<u64>; 2]>,
-}
-
-impl Owner {
-    fn shares(&self) -> MutexGuard<'_, [Vec<u64>; 2]> {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    shares: Held<[Vec<u64>; 2]>,
 }
 
 impl Ranks for Owner {
     fn shares(&self, round: u64, packages: Vec<u32>) -> Vec<u64> {
-        let shares = &self.shares()[(round % 2) as usize];
+        let shares = &self.shares.lock()[(round % 2) as usize];
         if packages.is_empty() {
             return shares.clone();
         }
@@ -205,7 +195,7 @@ impl Ranks for Owner {
     }
 
     fn put(&self, round: u64, first: u32, shares: Vec<u64>) {
-        let all = &mut self.shares()[(round % 2) as usize];
+        let all = &mut self.shares.lock()[(round % 2) as usize];
         all.iter_mut().skip(first as usize).zip(shares).for_each(|(there, new)| *there = new);
     }
 }
@@ -213,7 +203,7 @@ impl Ranks for Owner {
 /// `batch` packages in one call.
 fn call(dsm: &Dsm, rounds: u64, batch: usize) -> Result<Outcome, PairError> {
     let graph = Graph::new();
-    let shares = || Mutex::new([vec![0; graph.len()], vec![0; graph.len()]]);
+    let shares = || Held::new([vec![0; graph.len()], vec![0; graph.len()]]);
     let desk = Desk::open(dsm, || RanksServer::new(Owner { shares: shares() }))?;
     let client = RanksClient::new(desk.client());
     let mine = rows_of(dsm.rank(), dsm.size(), graph.len());

@@ -2,12 +2,11 @@
 //! so far, one number at which everybody looks all the time and which changes seldom.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dsm_core::{Dsm, Placement, SharedArray};
 
-use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
+use super::desk::{Desk, Held};
+use super::{Form, Outcome, Over, PAGE, Pair, PairError, measured, mixed, timed};
 use crate::tsp::{Best, Instance, LocalBest, Prefix, Problem};
 
 /// Cities of a tour.
@@ -16,8 +15,6 @@ const CITIES: u64 = 12;
 const ASCENT: usize = 2;
 /// Cities that a task fixes.
 const DEPTH: usize = 2;
-/// Words in a page.
-const PAGE: usize = 512;
 /// Tasks that a good client asks for at a time.
 const BATCH: u32 = 8;
 
@@ -66,15 +63,8 @@ pub const PAIR: Pair = Pair {
     },
 };
 
-const CALLS: &[&str] = &[
-    "trait Tours",
-    "struct Owner",
-    "impl Tours for Owner",
-    "impl Owner",
-    "struct Known",
-    "impl Best for Known<'_>",
-    "fn call",
-];
+const CALLS: &[&str] =
+    &["trait Tours", "struct Owner", "impl Tours for Owner", "struct Known", "impl Best for Known<'_>", "fn call"];
 
 /// One tour to find. Every node makes the same.
 struct Search {
@@ -176,29 +166,23 @@ pub trait Tours {
 
 /// For each search how many tasks were taken, and the best length.
 struct Owner {
-    searches: Mutex<Vec<(u32, u32)>>,
-}
-
-impl Owner {
-    fn searches(&self) -> MutexGuard<'_, Vec<(u32, u32)>> {
-        self.searches.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    searches: Held<Vec<(u32, u32)>>,
 }
 
 impl Tours for Owner {
     fn best(&self, search: u32) -> u32 {
-        self.searches().get(search as usize).map_or(0, |(_, best)| *best)
+        self.searches.lock().get(search as usize).map_or(0, |(_, best)| *best)
     }
 
     fn offer(&self, search: u32, length: u32) -> u32 {
-        let mut searches = self.searches();
+        let mut searches = self.searches.lock();
         let Some((_, best)) = searches.get_mut(search as usize) else { return 0 };
         *best = length.min(*best);
         *best
     }
 
     fn take(&self, search: u32, count: u32) -> (u32, u32, u32) {
-        let mut searches = self.searches();
+        let mut searches = self.searches.lock();
         let Some((taken, best)) = searches.get_mut(search as usize) else { return (0, 0, 0) };
         let first = *taken;
         *taken = first.saturating_add(count);
@@ -239,7 +223,7 @@ impl Best for Known<'_> {
 fn call(dsm: &Dsm, size: u64, batch: u32) -> Result<Outcome, PairError> {
     let searches = Search::all(size);
     let begun = || searches.iter().map(|search| (0, search.first_length() as u32)).collect();
-    let desk = Desk::open(dsm, || ToursServer::new(Owner { searches: Mutex::new(begun()) }))?;
+    let desk = Desk::open(dsm, || ToursServer::new(Owner { searches: Held::new(begun()) }))?;
     let tours = ToursClient::new(desk.client());
     desk.measured(dsm, || {
         for (number, search) in (0..).zip(&searches) {
@@ -258,10 +242,9 @@ fn call(dsm: &Dsm, size: u64, batch: u32) -> Result<Outcome, PairError> {
             }
         }
         dsm.barrier();
-        let mut best = 0;
-        for number in 0..if dsm.rank() == 0 { searches.len() as u32 } else { 0 } {
-            best += u64::from(tours.best(number)?);
+        if dsm.rank() > 0 {
+            return Ok(0);
         }
-        Ok(best)
+        (0..searches.len() as u32).map(|number| Ok(u64::from(tours.best(number)?))).sum()
     })
 }

@@ -3,15 +3,10 @@
 //!
 //! A key's place follows from its value, since the keys are spread evenly: a bucket sort between nodes, and a sort within each.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use dsm_core::{Dsm, Placement};
 
-use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
-
-/// Words in a page.
-const PAGE: usize = 512;
+use super::desk::{Desk, Held};
+use super::{Form, Outcome, Over, PAGE, Pair, PairError, measured, mixed, timed};
 
 /// The job.
 pub const PAIR: Pair = Pair {
@@ -40,7 +35,7 @@ pub const PAIR: Pair = Pair {
             over: Over::Rpc,
             what: "a call for each key",
             items: CALLS,
-            run: |dsm, size| call(dsm, size, |key| key.chunks(1).collect()),
+            run: |dsm, size| call(dsm, size, |keys| keys.chunks(1).collect()),
         },
         Form {
             name: "rpc",
@@ -65,16 +60,8 @@ pub const PAIR: Pair = Pair {
     },
 };
 
-const CALLS: &[&str] = &[
-    "fn keys",
-    "fn owner",
-    "fn pieces",
-    "trait Buckets",
-    "struct Owner",
-    "impl Owner",
-    "impl Buckets for Owner",
-    "fn call",
-];
+const CALLS: &[&str] =
+    &["fn keys", "fn owner", "fn pieces", "trait Buckets", "struct Owner", "impl Buckets for Owner", "fn call"];
 
 fn keys(node: u64, size: u64) -> impl Iterator<Item = u64> {
     (0..size).map(move |number| mixed((node << 32) + number))
@@ -160,24 +147,18 @@ pub trait Buckets {
 }
 
 struct Owner {
-    buckets: Mutex<Vec<Vec<u64>>>,
-}
-
-impl Owner {
-    fn buckets(&self) -> MutexGuard<'_, Vec<Vec<u64>>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    buckets: Held<Vec<Vec<u64>>>,
 }
 
 impl Buckets for Owner {
     fn put(&self, node: u32, keys: Vec<u64>) {
-        if let Some(bucket) = self.buckets().get_mut(node as usize) {
+        if let Some(bucket) = self.buckets.lock().get_mut(node as usize) {
             bucket.extend(keys);
         }
     }
 
     fn take(&self, node: u32) -> (u64, Vec<u64>) {
-        let buckets = self.buckets();
+        let buckets = self.buckets.lock();
         let first = buckets.iter().take(node as usize).map(|bucket| bucket.len() as u64).sum();
         (first, buckets.get(node as usize).cloned().unwrap_or_default())
     }
@@ -185,7 +166,7 @@ impl Buckets for Owner {
 
 fn call(dsm: &Dsm, size: u64, cut: fn(&[u64]) -> Vec<&[u64]>) -> Result<Outcome, PairError> {
     let (me, nodes) = (dsm.rank(), dsm.size());
-    let desk = Desk::open(dsm, || BucketsServer::new(Owner { buckets: Mutex::new(vec![Vec::new(); nodes]) }))?;
+    let desk = Desk::open(dsm, || BucketsServer::new(Owner { buckets: Held::new(vec![Vec::new(); nodes]) }))?;
     let buckets = BucketsClient::new(desk.client());
     let mut keys: Vec<_> = keys(me as u64, size).collect();
     desk.measured(dsm, || {

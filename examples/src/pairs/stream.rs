@@ -8,14 +8,12 @@ use dsm_core::{Dsm, Placement, SharedArray};
 use rpc::Bytes;
 
 use super::desk::Desk;
-use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
+use super::{Form, Outcome, Over, PAGE, Pair, PairError, measured, mixed, timed};
 
 /// Words of an item: 32 KiB.
 const ITEM: usize = 4_096;
 /// Items that wait for one taker, at most.
 const RING: u64 = 4;
-/// Words in a page.
-const PAGE: usize = 512;
 
 /// The job.
 pub const PAIR: Pair = Pair {

@@ -1,11 +1,9 @@
 //! A hash table: nodes look up keys and, now and then, add to what stands there. Some keys are much more popular than others.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use dsm_core::{Dsm, Placement, SharedArray};
 use serde::{Deserialize, Serialize};
 
-use super::desk::Desk;
+use super::desk::{Desk, Held};
 use super::{Form, Outcome, Over, Pair, PairError, measured, mixed, timed};
 
 /// Keys in the table.
@@ -60,7 +58,7 @@ pub const PAIR: Pair = Pair {
     },
     source: include_str!("table.rs"),
     plain: |nodes, size| {
-        let owner = Owner { keys: filled(), values: Mutex::new(vec![0; PLACES]) };
+        let owner = Owner { keys: filled(), values: Held::new(vec![0; PLACES]) };
         timed(|| {
             let found: u64 = (0..nodes).map(|node| owner.operate(Operation::all(node, size).collect())).sum();
             found + owner.sum()
@@ -70,8 +68,7 @@ pub const PAIR: Pair = Pair {
 
 const LOCKED: &[&str] = &["fn find", "struct Shared", "impl<'d> Shared<'d>", "fn under_lock"];
 const AT_HOME: &[&str] = &["fn find", "struct Shared", "impl<'d> Shared<'d>", "fn at_home"];
-const CALLS: &[&str] =
-    &["fn find", "trait Table", "struct Owner", "impl Owner", "impl Table for Owner", "fn call", "const BATCH"];
+const CALLS: &[&str] = &["fn find", "trait Table", "struct Owner", "impl Table for Owner", "fn call", "const BATCH"];
 
 /// What a node wants of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,18 +133,12 @@ pub trait Table {
 
 struct Owner {
     keys: Vec<u64>,
-    values: Mutex<Vec<u64>>,
-}
-
-impl Owner {
-    fn values(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    values: Held<Vec<u64>>,
 }
 
 impl Table for Owner {
     fn operate(&self, operations: Vec<Operation>) -> u64 {
-        let mut values = self.values();
+        let mut values = self.values.lock();
         let mut found = 0;
         for operation in operations {
             let place = find(operation.key(), |place| self.keys[place]);
@@ -160,7 +151,7 @@ impl Table for Owner {
     }
 
     fn sum(&self) -> u64 {
-        self.values().iter().sum()
+        self.values.lock().iter().sum()
     }
 }
 
@@ -231,7 +222,7 @@ fn at_home(dsm: &Dsm, size: u64) -> Result<Outcome, PairError> {
 }
 
 fn call(dsm: &Dsm, size: u64, batch: usize) -> Result<Outcome, PairError> {
-    let desk = Desk::open(dsm, || TableServer::new(Owner { keys: filled(), values: Mutex::new(vec![0; PLACES]) }))?;
+    let desk = Desk::open(dsm, || TableServer::new(Owner { keys: filled(), values: Held::new(vec![0; PLACES]) }))?;
     let table = TableClient::new(desk.client());
     desk.measured(dsm, || {
         let mut found = 0;

@@ -401,6 +401,24 @@ mod tests {
     }
 
     #[test]
+    fn a_long_reply_is_kept_in_its_buffer_unless_that_is_mostly_empty() {
+        let mut slots = slots(1 << 20, 1 << 20);
+        for (number, room, moved) in [(1, BUFFER_TAKEN_BYTES, true), (2, 4 * BUFFER_TAKEN_BYTES, false)] {
+            let id = CallId::new(0, number);
+            slots.arrive(CLIENT, peer(0), &call(0, number, 1, 0));
+            slots.begin(CLIENT, id);
+            let before = slots.bytes();
+            let mut body = Vec::with_capacity(room);
+            body.resize(BUFFER_TAKEN_BYTES, 7);
+            let mut reply = Reply { call: id, status: Status::Done, body };
+            slots.finish(CLIENT, &mut reply);
+            assert_eq!(reply.body.is_empty(), moved);
+            assert_eq!(slots.bytes() - before, BUFFER_TAKEN_BYTES);
+            assert_eq!(slots.reply(CLIENT, id), (Status::Done, &[7; BUFFER_TAKEN_BYTES][..]));
+        }
+    }
+
+    #[test]
     fn a_later_call_in_the_slot_releases_the_reply_and_makes_the_earlier_one_stale() {
         let mut slots = slots(1 << 20, 1 << 20);
         run(&mut slots, CLIENT, &call(0, 1, 1, 0), &[7; 1000]);
