@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dsm_core::{Dsm, Error, Placement};
 
-use crate::figures::Meter;
+use crate::figures::{Meter, Totals};
 
 /// How the nodes add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn run_way(dsm: &Dsm, way: Way, increments: u64) -> Result<Tally, Error> {
             }
         }
     }
-    let cost = meter.stop(dsm, increments)?;
+    let cost = meter.stop(dsm, increments, Totals::default())?;
     let (expected, found) = (cost.work, counter.get(0));
-    Ok(Tally { way, expected, found, elapsed: cost.elapsed, messages: cost.messages })
+    Ok(Tally { way, expected, found, elapsed: cost.elapsed, messages: cost.total().messages })
 }

@@ -20,7 +20,7 @@
 
 pub mod bank;
 pub mod counter;
-mod figures;
+pub mod figures;
 pub mod file_transfer;
 pub mod hello;
 pub mod jacobi;

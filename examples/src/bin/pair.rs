@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dsm_core::Dsm;
+use examples::figures::Totals;
 use examples::pairs::{self, Form, Pair, PairError};
 
 /// Do one job in all its forms: over shared memory and over RPC, naive and good
@@ -66,7 +67,7 @@ fn run_form(dsm: &Dsm, pair: &Pair, form: &Form, size: u64) -> Result<bool, Pair
     let right = outcome.answer == expected;
     if dsm.rank() == 0 {
         let milliseconds = outcome.elapsed.as_secs_f64() * 1e3;
-        let (messages, bytes) = (outcome.messages, outcome.bytes);
+        let Totals { messages, bytes, .. } = outcome.total();
         let lines = pair.lines(form);
         println!("{:<10} {milliseconds:>12.2} {messages:>10} {bytes:>12} {lines:>6}  {}", form.name, form.what);
         if !right {

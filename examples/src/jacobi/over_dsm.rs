@@ -5,7 +5,7 @@ use std::time::Duration;
 use dsm_core::{Dsm, Error, Placement, SharedArray};
 
 use super::plate::{Plate, first_row, relax_row, rows_of};
-use crate::figures::Meter;
+use crate::figures::{Meter, Totals};
 
 /// What a run gave, and what it cost all nodes together.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ pub fn run(dsm: &Dsm, size: usize, iterations: usize) -> Result<Option<Report>, 
         dsm.barrier();
         (old, new) = (new, old);
     }
-    let cost = meter.stop(dsm, 0)?;
+    let cost = meter.stop(dsm, 0, Totals::default())?;
 
     if dsm.rank() != 0 {
         return Ok(None);
@@ -51,7 +51,7 @@ pub fn run(dsm: &Dsm, size: usize, iterations: usize) -> Result<Option<Report>, 
     let mut cells = vec![0.0; size * size];
     old.read(0, &mut cells);
     let plate = Plate { size, cells };
-    Ok(Some(Report { plate, elapsed: cost.elapsed, messages: cost.messages, bytes: cost.bytes }))
+    Ok(Some(Report { plate, elapsed: cost.elapsed, messages: cost.total().messages, bytes: cost.total().bytes }))
 }
 
 /// One iteration over some rows inside the edges. Three rows at a time are kept here, so that each is read from shared

@@ -9,7 +9,7 @@ use rpc::driver::DriverConfig;
 use rpc::impair::Impairments;
 use rpc::{Client, ClientConfig, Server, ServerHandle, Service};
 
-use super::{Outcome, PairError, measured};
+use super::{Outcome, PairError, measured_with};
 
 /// Handlers that run at once.
 const WORKERS: usize = 2;
@@ -41,21 +41,13 @@ impl Desk {
         self.client.clone()
     }
 
-    /// [`measured`], with the messages of the calls. All that a server sends and receives, some client receives and sends.
+    /// [`super::measured`], with the calls.
     pub(super) fn measured(
         &self,
         dsm: &Dsm,
         work: impl FnOnce() -> Result<u64, PairError>,
     ) -> Result<Outcome, PairError> {
-        let traffic = dsm.alloc::<u64>(2, Placement::Node(0))?;
-        let mut outcome = measured(dsm, work)?;
-        let counters = self.client.counters().transport;
-        traffic.fetch_add(0, counters.messages_sent + counters.messages_delivered);
-        traffic.fetch_add(1, counters.bytes_sent + counters.bytes_received);
-        dsm.barrier();
-        outcome.messages += traffic.get(0);
-        outcome.bytes += traffic.get(1);
-        Ok(outcome)
+        measured_with(dsm, || self.client.counters().into(), work)
     }
 }
 

@@ -40,7 +40,7 @@ use dsm_core::Dsm;
 use rpc::{CallError, StartError};
 use thiserror::Error;
 
-use crate::figures::Meter;
+use crate::figures::{Meter, Totals};
 
 /// Words in a page.
 const PAGE: usize = dsm_core::PAGE_BYTES / 8;
@@ -118,10 +118,15 @@ pub struct Outcome {
     pub answer: u64,
     /// From the moment at which all were ready to the end of the slowest.
     pub elapsed: Duration,
-    /// Messages sent.
-    pub messages: u64,
-    /// Their bytes.
-    pub bytes: u64,
+    /// What each node did.
+    pub nodes: Vec<Totals>,
+}
+
+impl Outcome {
+    /// What all nodes did together.
+    pub fn total(&self) -> Totals {
+        self.nodes.iter().copied().sum()
+    }
 }
 
 /// Why a job could not be done.
@@ -174,10 +179,19 @@ fn timed(work: impl FnOnce() -> u64) -> Plain {
 
 /// Does the part that counts: all begin together, and the slowest ends it.
 fn measured(dsm: &Dsm, work: impl FnOnce() -> Result<u64, PairError>) -> Result<Outcome, PairError> {
-    let meter = Meter::start(dsm);
+    measured_with(dsm, Totals::default, work)
+}
+
+/// The same where a node does something besides, which `so_far` knows.
+fn measured_with(
+    dsm: &Dsm,
+    so_far: impl Fn() -> Totals,
+    work: impl FnOnce() -> Result<u64, PairError>,
+) -> Result<Outcome, PairError> {
+    let (before, meter) = (so_far(), Meter::start(dsm));
     let handed_in = work()?;
-    let cost = meter.stop(dsm, handed_in)?;
-    Ok(Outcome { answer: cost.work, elapsed: cost.elapsed, messages: cost.messages, bytes: cost.bytes })
+    let cost = meter.stop(dsm, handed_in, so_far() - before)?;
+    Ok(Outcome { answer: cost.work, elapsed: cost.elapsed, nodes: cost.nodes })
 }
 
 /// Numbers that look random and are the same everywhere: SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number

@@ -7,7 +7,7 @@
 use dsm_core::{Dsm, Error, Placement, SharedArray};
 
 use super::{Best, Prefix, Problem, Report};
-use crate::figures::Meter;
+use crate::figures::{Meter, Totals};
 
 /// Holds the queue still while a task is taken.
 const QUEUE_LOCK: u64 = 0;
@@ -46,7 +46,7 @@ pub fn run(dsm: &Dsm, problem: &Problem, depth: usize) -> Result<Option<Report>,
     while let Some(prefix) = queue.take() {
         expanded += problem.search(prefix, &best);
     }
-    let cost = meter.stop(dsm, expanded)?;
+    let cost = meter.stop(dsm, expanded, Totals::default())?;
 
     if dsm.rank() != 0 {
         return Ok(None);
@@ -59,8 +59,8 @@ pub fn run(dsm: &Dsm, problem: &Problem, depth: usize) -> Result<Option<Report>,
         tasks,
         workers: dsm.size(),
         elapsed: cost.elapsed,
-        messages: cost.messages,
-        bytes: cost.bytes,
+        messages: cost.total().messages,
+        bytes: cost.total().bytes,
     }))
 }
 

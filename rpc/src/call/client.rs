@@ -108,6 +108,8 @@ pub struct ClientCounters {
     pub late_replies: u64,
     /// Messages that were no replies.
     pub garbage: u64,
+    /// How long threads waited for outcomes, all together. Tasks that await theirs do not count.
+    pub waited: Duration,
     /// Calls without an outcome, or with one that nobody has taken yet. Not a total.
     pub in_flight: usize,
 }
@@ -222,7 +224,7 @@ impl Client {
             },
         };
         let core = shared.endpoint.lock();
-        ClientCounters { transport: core.driver.counters(), ..core.role.counters() }
+        ClientCounters { transport: core.driver.counters(), waited: core.waited(), ..core.role.counters() }
     }
 }
 

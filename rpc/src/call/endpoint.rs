@@ -116,6 +116,8 @@ pub(crate) struct Core<R: Role> {
     drivers: usize,
     /// How often one has found it.
     driven: u64,
+    /// How long they took for it together.
+    waited: Duration,
     /// One of them sleeps at the socket.
     led: bool,
     /// Threads that wait and sleep, because another one looks.
@@ -132,6 +134,11 @@ impl<R: Role> Core<R> {
     /// Whether the endpoint's thread is going to flush before it sleeps.
     pub(crate) fn is_awake(&self) -> bool {
         self.asleep_until == Time::ZERO && !self.over
+    }
+
+    /// How long threads waited for what they found, all together.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Takes in what has come, and does what is due. Returns how many datagrams came. Most turns of those who poll find nothing
@@ -182,6 +189,7 @@ impl<R: Role> Endpoint<R> {
             listens: false,
             drivers: 0,
             driven: 0,
+            waited: Duration::ZERO,
             led: false,
             followers: Vec::new(),
             over: false,
@@ -267,7 +275,8 @@ impl<R: Role> Endpoint<R> {
         core.drivers += 1;
         // What is waited for may not have been sent yet.
         self.flush(&mut core);
-        let mut now = Instant::now();
+        let start = Instant::now();
+        let mut now = start;
         let mut polling = Polling::new(self.waiting.poll, now);
         let taken = loop {
             if let Some(taken) = take(&mut core.role) {
@@ -275,14 +284,15 @@ impl<R: Role> Endpoint<R> {
             }
             core = if polling.goes_on(now) {
                 self.poll(core, &mut polling, &mut now)
-            } else if core.led {
-                self.follow(core, &mut register)
             } else {
-                self.lead(core, &mut register)
+                let core = if core.led { self.follow(core, &mut register) } else { self.lead(core, &mut register) };
+                now = Instant::now();
+                core
             };
         };
         core.drivers -= 1;
         core.driven += 1;
+        core.waited += now - start;
         if !core.led
             && let Some(next) = core.followers.pop()
         {
