@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dsm_core::job::POLL_DEFAULT;
 use dsm_core::launch::{self, JobKey, JobSpec, Sinks};
+use serde::Serialize;
 
 use crate::figure::Figure;
 use crate::node::Part;
@@ -52,22 +53,40 @@ pub fn measure(plan: Plan, mut progress: impl FnMut(Part)) -> Result<BTreeMap<St
 }
 
 fn launch_once(part: Part, plan: Plan) -> Result<Vec<Figure>, String> {
-    let program = std::env::current_exe().map_err(|error| format!("cannot find this program's own file: {error}"))?;
-    let mut spec = JobSpec::new(part.nodes(), program);
+    let mut spec = own(part.nodes())?;
     spec.args = ["node".into(), part.name().into(), plan.samples.to_string().into()].into();
-    spec.label = false;
     spec.pin = true;
     spec.key = if plan.encrypted { JobKey::Fresh } else { JobKey::Plain };
     spec.prefetch = part.prefetches();
     spec.poll = if part.sleeps() { Duration::ZERO } else { POLL_DEFAULT };
     spec.bind = free_ports(part.nodes()).map_err(|error| format!("no free ports: {error}"))?;
+    printed(spec).map_err(|why| format!("{part:?}: {why}"))?.lines().map(str::parse).collect()
+}
+
+/// A job of this program itself.
+fn own(nodes: usize) -> Result<JobSpec, String> {
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program's own file: {error}"))?;
+    let mut spec = JobSpec::new(nodes, program);
+    spec.label = false;
+    Ok(spec)
+}
+
+/// The same, told by the name of a command and JSON what its nodes are to do.
+pub(crate) fn own_job(nodes: usize, command: &str, orders: &impl Serialize) -> Result<JobSpec, String> {
+    let mut spec = own(nodes)?;
+    spec.args = vec![command.into(), serde_json::to_string(orders).map_err(|error| error.to_string())?.into()];
+    Ok(spec)
+}
+
+/// Runs a job, and gives what it printed.
+pub(crate) fn printed(spec: JobSpec) -> Result<String, String> {
     let (printed, complaints) = (Kept::default(), Kept::default());
     let sinks = Sinks { stdout: Box::new(printed.clone()), stderr: Box::new(complaints.clone()) };
     let outcome = launch::run(spec, sinks).map_err(|error| error.to_string())?;
     if outcome.status() != 0 {
-        return Err(format!("{part:?} ended with status {}\n{}", outcome.status(), complaints.text()));
+        return Err(format!("ended with status {}\n{}", outcome.status(), complaints.text()));
     }
-    printed.text().lines().map(str::parse).collect()
+    Ok(printed.text())
 }
 
 /// An address whose port, and those above it, are free at this moment.

@@ -8,16 +8,22 @@
 //! * [`node`]: what the processes do that are measured, and the floor's.
 //! * [`launch`]: starts them and collects.
 //! * [`report`]: table, ratios, JSON.
+//! * [`apps`]: whole jobs over shared memory and over RPC.
+//! * [`curves`]: single accesses, and how their cost changes with what surrounds them.
+//! * [`page`]: all of it as a page with figures.
 //! * [`loss`]: what becomes of calls when packets are lost or damaged, servers crash, or there are too many calls.
 //! * [`mod@rpc`]: calls, beside raw sockets and the stacks that people use.
 //! * [`stubs`]: apart from the launches, what a stub costs beside marshalling by hand.
 //! * [`checksum`]: apart from the launches, what each check of a datagram catches and costs.
 #![forbid(unsafe_code)]
 
+pub mod apps;
 pub mod checksum;
+pub mod curves;
 pub mod launch;
 pub mod loss;
 pub mod node;
+pub mod page;
 pub mod report;
 pub mod rpc;
 pub mod served;

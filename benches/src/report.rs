@@ -62,8 +62,9 @@ struct Config {
 /// Where.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Machine {
-    kernel: String,
-    cores: usize,
+    pub(crate) processor: String,
+    pub(crate) kernel: String,
+    pub(crate) cores: usize,
 }
 
 impl Machine {
@@ -73,13 +74,16 @@ impl Machine {
             |_| "unknown kernel".to_string(),
             |name| format!("{} {}", name.sysname().to_string_lossy(), name.release().to_string_lossy()),
         );
-        Machine { kernel, cores: std::thread::available_parallelism().map_or(1, usize::from) }
+        let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let named = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let processor = named.map_or("unknown processor", |(_, name)| name.trim()).to_string();
+        Machine { processor, kernel, cores: std::thread::available_parallelism().map_or(1, usize::from) }
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} cores", self.kernel, self.cores)
+        write!(f, "{}, {} cores, {}", self.kernel, self.cores, self.processor)
     }
 }
 

@@ -11,6 +11,7 @@ use super::damage::Damage;
 use super::detection::{COVERED_BYTES, Detection};
 use super::speed::{SIZES, Work};
 use crate::figure::Figure;
+use crate::page::results::{Check, Missed};
 use crate::report::{Machine, Ratio};
 
 /// Speeds, their ratios, and what went unnoticed.
@@ -101,6 +102,23 @@ impl Report {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 }
+
+/// For the page: what each check costs for a datagram of [`FRAME`] bytes, and what it missed.
+pub fn checks(figures: &[Figure], detection: &[Detection]) -> Vec<Check> {
+    let check = |integrity: Integrity| {
+        let figure = figures.iter().find(|figure| figure.name == Work::Seal.figure(integrity, FRAME))?;
+        let missed = Damage::ALL.map(|damage| {
+            let of = detection.iter().filter(|it| it.integrity == integrity && it.damage == damage);
+            let (damaged, unnoticed) = of.fold((0, 0), |sum, it| (sum.0 + it.corruptions, sum.1 + it.undetected));
+            Missed { damage: damage.name().into(), damaged, unnoticed }
+        });
+        Some(Check { name: integrity.name().into(), cost: FRAME as f64 / figure.p50 / 1e6, missed: missed.into() })
+    };
+    Integrity::ALL.into_iter().filter_map(check).collect()
+}
+
+/// Bytes of an Ethernet frame's datagram.
+const FRAME: usize = 1_472;
 
 #[cfg(test)]
 mod tests {

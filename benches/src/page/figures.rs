@@ -2,7 +2,7 @@
 
 use super::chart::{Canvas, Heat, Lines, Mark, Row, Rows, amount};
 use super::findings;
-use super::results::{Bar, Form, How, Job, Over, Part, Results, Series, Spread};
+use super::results::{Bar, Form, Job, Over, Part, Results, Series, Spread, Variation};
 
 /// A figure, ready to be put on a page or into a file.
 #[derive(Debug)]
@@ -21,27 +21,59 @@ pub struct Figure {
 
 /// All that have something to show.
 pub fn all(results: &Results) -> Vec<Figure> {
-    let Results { ladder, jobs, crossing, writes, sharing, goodput, datagrams, checks, scaling, model } = results;
+    let Results { ladder, jobs, variations, crossing, writes, sharing, goodput, datagrams, checks, model, .. } =
+        results;
     let time = ("time", "s");
     [
         figure("verdict", "DSM against RPC, job by job", jobs, findings::jobs(jobs), verdict_chart),
-        figure("ladder", "What an access costs", ladder, findings::ladder(ladder), |part| bars(part, "s", "seconds", true)),
+        figure("traps", "What the trap costs", jobs, findings::traps(jobs), trap_chart),
+        figure("ladder", "What an access costs", ladder, findings::ladder(ladder), |part| {
+            bars(part, "s", "seconds", true)
+        }),
         figure("crossing", "Where they cross", crossing, findings::crossing(crossing), |part| {
             lines(part, ("accesses per page", ""), time, (true, true))
         }),
-        figure("writes", "Cost against writes", writes, findings::change(writes, "From the fewest writes to the most"), |part| {
-            lines(part, ("fraction of accesses that write", ""), time, (false, true))
-        }),
-        figure("sharing", "Cost of false sharing", sharing, findings::change(sharing, "From the fewest nodes to the most"), |part| {
-            lines(part, ("nodes that store to one page", ""), time, (false, true))
-        }),
+        figure(
+            "writes",
+            "Cost against writes",
+            writes,
+            findings::change(writes, "From the fewest writes to the most"),
+            |part| lines(part, ("fraction of accesses that write", ""), time, (false, true)),
+        ),
+        figure(
+            "sharing",
+            "Cost of false sharing",
+            sharing,
+            findings::change(sharing, "From the fewest nodes to the most"),
+            |part| lines(part, ("nodes that store to one page", ""), time, (false, true)),
+        ),
         figure("time", "Where the time goes", jobs, findings::time(jobs), time_chart),
-        figure("scaling", "More nodes", scaling, findings::change(scaling, "From the fewest nodes to the most"), |part| {
-            lines(part, ("nodes", ""), ("speed-up over one plain process", ""), (false, true))
+        figure("scaling", "More nodes", variations, findings::scaling(results), |part| {
+            varied(
+                jobs,
+                part,
+                &|it| (it.loss == 0.0).then_some(it.nodes as f64),
+                &|x| format!("{x} nodes"),
+                &|it, _| it.plain.median / it.elapsed.median,
+            )
         }),
-        figure("goodput", "Goodput against loss", goodput, findings::change(goodput, "From the least loss to the most"), |part| {
-            lines(part, ("datagrams lost", "%"), ("bytes per second", "B/s"), (false, true))
+        figure("loss", "Jobs over links that lose datagrams", variations, findings::loss(results), |part| {
+            let base = part.rows.iter().filter(|it| it.loss > 0.0).map(|it| it.nodes).max().unwrap_or(0);
+            varied(
+                jobs,
+                part,
+                &|it| (it.nodes == base).then_some(100.0 * it.loss),
+                &|x| format!("{x} % lost"),
+                &|it, first| it.elapsed.median / first.elapsed.median,
+            )
         }),
+        figure(
+            "goodput",
+            "Goodput against loss",
+            goodput,
+            findings::change(goodput, "From the least loss to the most"),
+            |part| lines(part, ("datagrams lost", "%"), ("bytes per second", "B/s"), (false, true)),
+        ),
         figure("datagrams", "Datagrams per call", datagrams, findings::datagrams(datagrams), |part| {
             bars(part, "", "datagrams", false)
         }),
@@ -60,14 +92,7 @@ fn figure<T>(
     finding: String,
     draw: impl Fn(&Part<T>) -> Canvas,
 ) -> Option<Figure> {
-    (!part.rows.is_empty()).then(|| Figure { id, title, finding, caption: caption(&part.how), chart: draw(part) })
-}
-
-/// Machine, kernel, waiting, repetitions.
-fn caption(how: &How) -> String {
-    let How { machine, kernel, waiting, repetitions, note } = how;
-    let note = if note.is_empty() { String::new() } else { format!("; {note}") };
-    format!("{machine}; {kernel}; waiting: {waiting}; {repetitions} repetitions, medians and 95 % intervals{note}.")
+    (!part.rows.is_empty()).then(|| Figure { id, title, finding, caption: format!("{}.", part.how), chart: draw(part) })
 }
 
 /// A job's best form on each side.
@@ -87,8 +112,66 @@ fn verdict_chart(part: &Part<Job>) -> Canvas {
     Rows { series, rows: rows.collect(), unit: "s", axis: "time for the job", logarithmic: true }.draw()
 }
 
+/// All forms of a job.
+fn trap_chart(part: &Part<Job>) -> Canvas {
+    let mut names: Vec<String> = Vec::new();
+    for form in
+        part.rows.iter().flat_map(|job| &job.forms).filter(|form| !names.contains(&form.name)).collect::<Vec<_>>()
+    {
+        if !names.contains(&form.name) {
+            names.push(form.name.clone());
+        }
+    }
+    let rows = part.rows.iter().map(|job| {
+        let of = |name: &String| job.forms.iter().find(|form| form.name == *name).map(|form| form.elapsed);
+        let note = match (job.trap(Over::Dsm), job.trap(Over::Rpc)) {
+            (Some(dsm), Some(rpc)) => format!("DSM {}x, RPC {}x", amount(dsm, ""), amount(rpc, "")),
+            _ => String::new(),
+        };
+        Row { name: job.name.clone(), note, mark: Mark::Dots(names.iter().map(of).collect()) }
+    });
+    let rows = rows.collect();
+    Rows { series: names, rows, unit: "s", axis: "time for the job", logarithmic: true }.draw()
+}
+
+/// A table of the best form of each job on each side: what varies across, and a number for each case, the warmer the farther from one.
+fn varied(
+    jobs: &Part<Job>,
+    part: &Part<Variation>,
+    across: &dyn Fn(&Variation) -> Option<f64>,
+    heading: &dyn Fn(f64) -> String,
+    number: &dyn Fn(&Variation, &Variation) -> f64,
+) -> Canvas {
+    let of = |job: &Job, form: &Form| {
+        let matches =
+            |it: &&Variation| it.job == job.name && it.form == form.name && it.size == job.size && across(it).is_some();
+        let mut all: Vec<&Variation> = part.rows.iter().filter(matches).collect();
+        all.sort_by(|a, b| across(a).partial_cmp(&across(b)).unwrap_or(std::cmp::Ordering::Equal));
+        all.into_iter().cloned().collect::<Vec<Variation>>()
+    };
+    let mut columns: Vec<f64> = Vec::new();
+    let mut rows = Vec::new();
+    for job in &jobs.rows {
+        for form in [Over::Dsm, Over::Rpc].into_iter().filter_map(|over| job.best(over)) {
+            let all = of(job, form);
+            if columns.len() < all.len() {
+                columns = all.iter().filter_map(across).collect();
+            }
+            let Some(first) = all.first() else { continue };
+            let cells = all.iter().map(|it| {
+                let value = number(it, first);
+                // A thousand times more or less is as warm as it gets.
+                (amount(value, ""), value.max(f64::MIN_POSITIVE).log10().abs() / 3.0)
+            });
+            rows.push((format!("{} {}", job.name, form.name), cells.collect()));
+        }
+    }
+    Heat { columns: columns.into_iter().map(heading).collect(), rows }.draw()
+}
+
 fn bars(part: &Part<Bar>, unit: &'static str, axis: &'static str, logarithmic: bool) -> Canvas {
-    let mark = |spread: Spread| if logarithmic { Mark::Dots(vec![Some(spread)]) } else { Mark::Pieces(vec![spread.median]) };
+    let mark =
+        |spread: Spread| if logarithmic { Mark::Dots(vec![Some(spread)]) } else { Mark::Pieces(vec![spread.median]) };
     let rows = part.rows.iter().map(|bar| Row {
         name: bar.name.clone(),
         note: amount(bar.value.median, unit),

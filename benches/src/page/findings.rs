@@ -1,7 +1,9 @@
 //! What the figures show, in sentences that are made from the figures: other figures, other sentences.
 
 use super::chart::amount;
-use super::results::{Bar, Check, Form, Job, Over, Part, Prediction, Results, Series, Spread};
+use super::results::{Bar, Check, Form, Job, Over, Part, Prediction, Results, Series, Spread, Variation};
+use crate::curves::calls::NULL_CALL;
+use examples::ladder::Rung;
 
 /// Who needs less time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +37,15 @@ impl Job {
     /// Its best forms against each other, if there are both.
     pub fn winner(&self) -> Option<Winner> {
         Some(winner(&self.best(Over::Dsm)?.elapsed, &self.best(Over::Rpc)?.elapsed))
+    }
+}
+
+impl Job {
+    /// How many times longer the worst form over this takes than the best.
+    pub fn trap(&self, over: Over) -> Option<f64> {
+        let times = self.forms.iter().filter(|form| form.over == over).map(|form| form.elapsed.median);
+        let best = self.best(over)?.elapsed.median;
+        Some(times.fold(best, f64::max) / best)
     }
 }
 
@@ -90,7 +101,9 @@ pub fn jobs(part: &Part<Job>) -> String {
     if dsm.is_empty() && rpc.is_empty() && even.is_empty() {
         return NOTHING.into();
     }
-    let even = if even.is_empty() { "Every difference exceeds the intervals.".into() } else {
+    let even = if even.is_empty() {
+        "Every difference exceeds the intervals.".into()
+    } else {
         format!("No difference beyond the confidence intervals in {}.", even.join(", "))
     };
     format!("{}{}{even}", widest("Shared memory", &dsm), widest("RPC", &rpc))
@@ -104,12 +117,20 @@ pub fn ladder(part: &Part<Bar>) -> String {
     let step = |pair: &[&Bar]| pair[1].value.median / pair[0].value.median;
     let text = format!(
         "From {} ({}) to {} ({}) the cost grows {} times.",
-        first.name, amount(first.value.median, "s"), last.name, amount(last.value.median, "s"),
+        first.name,
+        amount(first.value.median, "s"),
+        last.name,
+        amount(last.value.median, "s"),
         amount(last.value.median / first.value.median, "")
     );
     match rungs.windows(2).max_by(|a, b| step(a).total_cmp(&step(b))) {
         Some(pair) => {
-            format!("{text} The widest step, {} times, is from {} to {}.", amount(step(pair), ""), pair[0].name, pair[1].name)
+            format!(
+                "{text} The widest step, {} times, is from {} to {}.",
+                amount(step(pair), ""),
+                pair[0].name,
+                pair[1].name
+            )
         }
         None => text,
     }
@@ -124,7 +145,9 @@ pub fn crossing(part: &Part<Series>) -> String {
             (Some(x), (_, Some(Winner::Dsm(_)))) => {
                 format!("From about {} accesses a page on, {} is cheaper than {}.", amount(x, ""), dsm.name, other.name)
             }
-            (Some(x), _) => format!("Up to about {} accesses a page, {} is cheaper than {}.", amount(x, ""), dsm.name, other.name),
+            (Some(x), _) => {
+                format!("Up to about {} accesses a page, {} is cheaper than {}.", amount(x, ""), dsm.name, other.name)
+            }
             (None, (_, Some(Winner::Dsm(_)))) => format!("{} is cheaper than {} throughout.", dsm.name, other.name),
             (None, (_, Some(Winner::Rpc(_)))) => format!("{} is cheaper than {} throughout.", other.name, dsm.name),
             _ => format!("{} and {} do not differ beyond the intervals.", dsm.name, other.name),
@@ -183,7 +206,10 @@ pub fn datagrams(part: &Part<Bar>) -> String {
     match (part.rows.iter().min_by(by), part.rows.iter().max_by(by)) {
         (Some(least), Some(most)) if most.value.median > least.value.median => format!(
             "The least is {} ({}), the most {} ({}).",
-            least.name, amount(least.value.median, ""), most.name, amount(most.value.median, "")
+            least.name,
+            amount(least.value.median, ""),
+            most.name,
+            amount(most.value.median, "")
         ),
         (Some(any), _) => format!("Every kind takes {} datagrams.", amount(any.value.median, "")),
         _ => NOTHING.into(),
@@ -196,9 +222,14 @@ pub fn checks(part: &Part<Check>) -> String {
         return NOTHING.into();
     }
     let sound = part.rows.iter().filter(|check| check.missed.iter().all(|it| it.unnoticed == 0));
-    let leaky: Vec<&str> = part.rows.iter().filter(|it| it.missed.iter().any(|it| it.unnoticed > 0)).map(|it| &*it.name).collect();
+    let leaky: Vec<&str> =
+        part.rows.iter().filter(|it| it.missed.iter().any(|it| it.unnoticed > 0)).map(|it| &*it.name).collect();
     let cheapest = match sound.min_by(|a, b| a.cost.total_cmp(&b.cost)) {
-        Some(check) => format!("The cheapest check that missed nothing is {}, at {} a datagram.", check.name, amount(check.cost, "s")),
+        Some(check) => format!(
+            "The cheapest check that missed nothing is {}, at {} a datagram.",
+            check.name,
+            amount(check.cost, "s")
+        ),
         None => "No check noticed everything.".into(),
     };
     if leaky.is_empty() { cheapest } else { format!("{cheapest} Deceived at least once: {}.", leaky.join(", ")) }
@@ -229,7 +260,8 @@ pub fn time(part: &Part<Job>) -> String {
 }
 
 /// Names of the parts of a job's time.
-pub const TIMES: [&str; 5] = ["computing", "waiting for pages", "waiting for locks", "waiting at barriers", "waiting for replies"];
+pub const TIMES: [&str; 5] =
+    ["computing", "waiting for pages", "waiting for locks", "waiting at barriers", "waiting for replies"];
 
 impl super::results::Time {
     /// In the order of [`TIMES`].
@@ -252,4 +284,128 @@ pub fn model(part: &Part<Prediction>) -> String {
     let bad: Vec<String> = bad.collect();
     let rest = if bad.is_empty() { String::new() } else { format!(" Further off: {}.", bad.join("; ")) };
     format!("Of {all} predictions {} are within 30 %, {} within a factor of 2.{rest}", within(1.3), within(2.0))
+}
+
+/// Three numbers and what they are of.
+pub fn headlines(results: &Results) -> Vec<(String, String)> {
+    let rung = |name: &str| results.ladder.rows.iter().find(|bar| bar.name == name).map(|bar| bar.value.median);
+    let mut all = Vec::new();
+    if let (Some(load), Some(fetch)) = (rung(Rung::CachedLoad.words()), rung(Rung::RemoteRead.words())) {
+        let times = amount(fetch / load, "");
+        let (fetch, load) = (amount(fetch, "s"), amount(load, "s"));
+        all.push((
+            format!("{times}x"),
+            format!("a read that is fetched from another process ({fetch}) against a load of what is here ({load})"),
+        ));
+    }
+    if let (Some(fetch), Some(call)) = (rung(Rung::RemoteRead.words()), rung(NULL_CALL)) {
+        all.push((
+            format!("{} calls", amount(fetch / call, "")),
+            format!("for the price of one fetched page: a call takes {}", amount(call, "s")),
+        ));
+    }
+    let worst = |over| results.jobs.rows.iter().filter_map(|job| job.trap(over)).fold(1.0, f64::max);
+    if !results.jobs.rows.is_empty() {
+        let (dsm, rpc) = (amount(worst(Over::Dsm), ""), amount(worst(Over::Rpc), ""));
+        all.push((
+            format!("{dsm}x and {rpc}x"),
+            "what the trap costs at its worst: the naive form against the good one, DSM and RPC".into(),
+        ));
+    }
+    all
+}
+
+/// How much the naive forms take beside the good ones.
+pub fn traps(part: &Part<Job>) -> String {
+    let worst = |over| {
+        let all = part.rows.iter().filter_map(|job| Some((job.name.as_str(), job.trap(over)?)));
+        all.max_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    let beats = |job: &&Job| {
+        let naive = |over| {
+            job.forms.iter().filter(move |form| form.over == over).map(|form| form.elapsed.median).fold(0.0, f64::max)
+        };
+        matches!(
+            (job.best(Over::Dsm), job.best(Over::Rpc)),
+            (Some(dsm), Some(rpc)) if dsm.elapsed.median < naive(Over::Rpc) && rpc.elapsed.median < naive(Over::Dsm)
+        )
+    };
+    match (worst(Over::Dsm), worst(Over::Rpc)) {
+        (Some(dsm), Some(rpc)) => format!(
+            "The naive form takes up to {} times as long as the good one over shared memory ({}), and up to {} times over RPC ({}). In {} of \
+             {} jobs the good form of either beats the naive form of the other.",
+            amount(dsm.1, ""),
+            dsm.0,
+            amount(rpc.1, ""),
+            rpc.0,
+            part.rows.iter().filter(beats).count(),
+            part.rows.len()
+        ),
+        _ => NOTHING.into(),
+    }
+}
+
+/// The variations of a job's best form over this.
+fn of_best<'r>(results: &'r Results, job: &'r Job, over: Over) -> impl Iterator<Item = &'r Variation> {
+    let form = job.best(over).map(|form| form.name.as_str());
+    results
+        .variations
+        .rows
+        .iter()
+        .filter(move |it| it.job == job.name && Some(it.form.as_str()) == form && it.size == job.size)
+}
+
+/// What becomes quicker with more nodes.
+pub fn scaling(results: &Results) -> String {
+    let most = results.variations.rows.iter().map(|it| it.nodes).max().unwrap_or(0);
+    let speed_up = |it: &Variation| it.plain.median / it.elapsed.median;
+    let side = |over, name: &str| {
+        let at = results
+            .jobs
+            .rows
+            .iter()
+            .flat_map(|job| of_best(results, job, over))
+            .filter(|it| it.nodes == most && it.loss == 0.0);
+        let all: Vec<&Variation> = at.collect();
+        let best = all.iter().max_by(|a, b| speed_up(a).total_cmp(&speed_up(b)))?;
+        let quicker = all.iter().filter(|it| speed_up(it) > 1.0).count();
+        Some(format!(
+            "{name} in its best forms beats one plain process in {quicker} of {} jobs at {most} nodes; its best speed-up is {} ({})",
+            all.len(),
+            amount(speed_up(best), ""),
+            best.job
+        ))
+    };
+    let sides: Vec<String> = [side(Over::Dsm, "shared memory"), side(Over::Rpc, "RPC")].into_iter().flatten().collect();
+    if sides.is_empty() {
+        NOTHING.into()
+    } else {
+        format!("Against the same work in one process: {}.", sides.join("; "))
+    }
+}
+
+/// How much longer the jobs take when datagrams are lost.
+pub fn loss(results: &Results) -> String {
+    let most = results.variations.rows.iter().map(|it| it.loss).fold(0.0, f64::max);
+    if most == 0.0 {
+        return "Loss was not measured.".into();
+    }
+    let side = |over, name: &str| {
+        let mut factors: Vec<(f64, &str)> = Vec::new();
+        for job in &results.jobs.rows {
+            let Some(lossy) = of_best(results, job, over).find(|it| it.loss == most) else { continue };
+            let clean = of_best(results, job, over).find(|it| it.loss == 0.0 && it.nodes == lossy.nodes);
+            factors.extend(clean.map(|clean| (lossy.elapsed.median / clean.elapsed.median, job.name.as_str())));
+        }
+        factors.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (middle, worst) = (factors.get(factors.len() / 2)?, factors.last()?);
+        Some(format!(
+            "{name} takes {} times as long (median of the jobs; at worst {}, {})",
+            amount(middle.0, ""),
+            amount(worst.0, ""),
+            worst.1
+        ))
+    };
+    let sides: Vec<String> = [side(Over::Dsm, "shared memory"), side(Over::Rpc, "RPC")].into_iter().flatten().collect();
+    format!("With {:.0} % of the datagrams lost, in the best forms: {}.", 100.0 * most, sides.join("; "))
 }

@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dsm_core::job::Job;
 use dsm_core::{Dsm, Placement};
+use rpc::call::Waiting;
 use rpc::driver::DriverConfig;
 use rpc::impair::Impairments;
-use rpc::{Client, ClientConfig, Server, ServerHandle, Service};
+use rpc::{Client, ClientConfig, Server, ServerHandle, Service, StartError};
 
 use super::{Outcome, PairError, measured_with};
 
@@ -15,30 +16,50 @@ use super::{Outcome, PairError, measured_with};
 const WORKERS: usize = 2;
 
 /// The client's end, and at node 0 the server's.
-pub(super) struct Desk {
+pub struct Desk {
     client: Client,
+    server: SocketAddr,
+    config: ClientConfig,
     _server: Option<ServerHandle>,
 }
 
 impl Desk {
     /// Collective. Node 0 serves what `service` makes, on its own machine.
-    pub(super) fn open<S: Service>(dsm: &Dsm, service: impl FnOnce() -> S) -> Result<Desk, PairError> {
-        let driver = driver_config(dsm)?;
+    ///
+    /// # Errors
+    /// No memory, no socket, or no thread.
+    pub fn open<S: Service>(dsm: &Dsm, service: impl FnOnce() -> S) -> Result<Desk, PairError> {
+        let (driver, waiting) = as_in_job(dsm)?;
         let listen = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let port = dsm.alloc::<u64>(1, Placement::Node(0))?;
         let mut server = None;
         if dsm.rank() == 0 {
-            let started = Server::builder(driver.clone()).bind(listen(0))?.pool(WORKERS).serve(service()).start()?;
+            let started = Server::builder(driver.clone())
+                .bind(listen(0))?
+                .pool(WORKERS)
+                .waiting(waiting)
+                .serve(service())
+                .start()?;
             port.set(0, u64::from(started.local_addr().port()));
             server = Some(started);
         }
         dsm.barrier();
-        let client = Client::connect(listen(port.get(0) as u16), ClientConfig { driver, ..ClientConfig::plain() })?;
-        Ok(Desk { client, _server: server })
+        let (at, config) = (listen(port.get(0) as u16), ClientConfig { waiting, driver, ..ClientConfig::plain() });
+        Ok(Desk { client: Client::connect(at, config.clone())?, server: at, config, _server: server })
     }
 
-    pub(super) fn client(&self) -> Client {
+    /// The client of this node.
+    pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Another one, whose requests suffer these faults.
+    ///
+    /// # Errors
+    /// No socket, or no thread.
+    pub fn another(&self, impairments: Impairments) -> Result<Client, StartError> {
+        let driver = DriverConfig { impairments, ..self.config.driver.clone() };
+        Client::connect(self.server, ClientConfig { driver, ..self.config.clone() })
     }
 
     /// [`super::measured`], with the calls.
@@ -64,9 +85,11 @@ impl<T> Held<T> {
     }
 }
 
-/// The faults of the job's links are those of the calls, too.
-fn driver_config(dsm: &Dsm) -> Result<DriverConfig, PairError> {
-    let impairments = Job::from_env().map_err(dsm_core::Error::from)?.map(|job| job.impairments).unwrap_or_default();
-    let seed = impairments.seed.wrapping_add(dsm.rank() as u64);
-    Ok(DriverConfig { impairments: Impairments { seed, ..impairments }, ..DriverConfig::plain() })
+/// Calls have the key, the faults and the patience of the job's own links, so that the two ways differ in nothing else.
+fn as_in_job(dsm: &Dsm) -> Result<(DriverConfig, Waiting), PairError> {
+    let job = Job::from_env().map_err(dsm_core::Error::from)?.unwrap_or_else(Job::alone);
+    let seed = job.impairments.seed.wrapping_add(dsm.rank() as u64);
+    let security = job.security().map_err(dsm_core::Error::from)?;
+    let impairments = Impairments { seed, ..job.impairments };
+    Ok((DriverConfig { impairments, ..DriverConfig::new(security) }, Waiting { poll: job.poll }))
 }

@@ -22,7 +22,7 @@
 //! [`Pair::plain`] does the work of all nodes in one process and ordinary memory: what the job would cost if nothing were remote.
 
 pub mod chain;
-mod desk;
+pub mod desk;
 pub mod matrix;
 pub mod neighbours;
 pub mod plate;

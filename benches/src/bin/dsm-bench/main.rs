@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod all;
+mod apps;
 mod loss;
 mod rpc;
 mod stubs;
@@ -32,11 +34,25 @@ enum Command {
     Rpc(rpc::Rpc),
     Loss(loss::Loss),
     Stubs(stubs::Stubs),
+    Apps(apps::Apps),
+    All(all::All),
     /// One of two processes that are measured.
     #[command(hide = true)]
     Side {
         #[command(subcommand)]
         role: Role,
+    },
+    /// A node that does whole jobs.
+    #[command(hide = true)]
+    App {
+        /// As JSON.
+        orders: String,
+    },
+    /// A node that measures single accesses.
+    #[command(hide = true)]
+    Curve {
+        /// As JSON.
+        orders: String,
     },
     /// A process that is measured.
     #[command(hide = true)]
@@ -94,6 +110,10 @@ fn main() -> ExitCode {
         Command::Loss(loss) => loss.run(),
         Command::Stubs(stubs) => stubs.run(),
         Command::Side { role } => role.play(),
+        Command::Apps(apps) => apps.run(),
+        Command::All(all) => all.run(),
+        Command::App { orders } => ordered::<benches::apps::node::Orders>(&orders).and_then(|orders| orders.play()),
+        Command::Curve { orders } => ordered::<benches::curves::node::Orders>(&orders).and_then(|orders| orders.play()),
         Command::Node { part, samples } => node::play(part, samples),
     };
     match result {
@@ -103,6 +123,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a node was told to do.
+fn ordered<T: serde::de::DeserializeOwned>(orders: &str) -> Result<T, String> {
+    serde_json::from_str(orders).map_err(|error| format!("the orders cannot be read: {error}"))
 }
 
 /// A bar of so many steps.

@@ -52,8 +52,20 @@ impl Rows {
         for tick in scale.ticks(5) {
             let x = across(&scale, tick);
             canvas.rule((x, top), (x, bottom));
-            let class = if x > WIDTH - 40.0 { "end soft" } else if x < 30.0 { "soft" } else { "mid soft" };
-            let at = if class == "end soft" { WIDTH - 4.0 } else if class == "soft" { 4.0 } else { x };
+            let class = if x > WIDTH - 40.0 {
+                "end soft"
+            } else if x < 30.0 {
+                "soft"
+            } else {
+                "mid soft"
+            };
+            let at = if class == "end soft" {
+                WIDTH - 4.0
+            } else if class == "soft" {
+                4.0
+            } else {
+                x
+            };
             canvas.text(at, bottom + 16.0, class, &amount(tick, self.unit));
         }
         for (index, row) in self.rows.iter().enumerate() {

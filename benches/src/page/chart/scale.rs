@@ -53,7 +53,14 @@ impl Scale {
 fn step(high: f64) -> f64 {
     let power = 10_f64.powf((high / 3.0).log10().floor());
     let rest = high / 3.0 / power;
-    power * if rest >= 5.0 { 5.0 } else if rest >= 2.0 { 2.0 } else { 1.0 }
+    power
+        * if rest >= 5.0 {
+            5.0
+        } else if rest >= 2.0 {
+            2.0
+        } else {
+            1.0
+        }
 }
 
 /// A number with a prefix and its unit, in three digits: `24.6 us`.
@@ -64,7 +71,8 @@ pub fn amount(value: f64, unit: &str) -> String {
     if unit.is_empty() || unit == "%" {
         return format!("{}{unit}", digits(value));
     }
-    const PREFIXES: [(f64, &str); 7] = [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")];
+    const PREFIXES: [(f64, &str); 7] =
+        [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")];
     let (factor, prefix) = *PREFIXES
         .iter()
         .filter(|(factor, _)| unit != "s" || *factor <= 1.0)
@@ -74,7 +82,13 @@ pub fn amount(value: f64, unit: &str) -> String {
 }
 
 fn digits(value: f64) -> String {
-    let decimals = if value.abs() >= 99.95 { 0 } else if value.abs() >= 9.995 { 1 } else { 2 };
+    let decimals = if value.abs() >= 99.95 {
+        0
+    } else if value.abs() >= 9.995 {
+        1
+    } else {
+        2
+    };
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
 }
