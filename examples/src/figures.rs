@@ -34,8 +34,10 @@ pub struct Totals {
     pub calls: u64,
     /// Time that threads waited for pages.
     pub page_wait: Duration,
-    /// Time that threads waited for locks and for atomic operations.
+    /// Time that threads waited for locks.
     pub lock_wait: Duration,
+    /// Time that threads waited for atomic operations.
+    pub atomic_wait: Duration,
     /// Time that threads waited at barriers.
     pub barrier_wait: Duration,
     /// Time that threads waited for replies.
@@ -45,7 +47,7 @@ pub struct Totals {
 }
 
 /// Numbers in [`Totals`].
-const WORDS: usize = 15;
+const WORDS: usize = 16;
 
 impl Totals {
     /// Faults of all kinds.
@@ -76,6 +78,7 @@ impl Totals {
             self.calls,
             nanoseconds(self.page_wait),
             nanoseconds(self.lock_wait),
+            nanoseconds(self.atomic_wait),
             nanoseconds(self.barrier_wait),
             nanoseconds(self.call_wait),
             nanoseconds(self.processor),
@@ -96,7 +99,7 @@ impl Totals {
             calls,
             times @ ..,
         ] = words;
-        let [page_wait, lock_wait, barrier_wait, call_wait, processor] = times.map(Duration::from_nanos);
+        let [page_wait, lock_wait, atomic_wait, barrier_wait, call_wait, processor] = times.map(Duration::from_nanos);
         Totals {
             messages,
             bytes,
@@ -110,6 +113,7 @@ impl Totals {
             calls,
             page_wait,
             lock_wait,
+            atomic_wait,
             barrier_wait,
             call_wait,
             processor,
@@ -157,7 +161,8 @@ impl From<Stats> for Totals {
             pages: stats.pages_received,
             invalidations: stats.invalidations,
             page_wait: stats.fault_wait,
-            lock_wait: stats.lock_wait + stats.atomic_wait,
+            lock_wait: stats.lock_wait,
+            atomic_wait: stats.atomic_wait,
             barrier_wait: stats.barrier_wait,
             ..Totals::default()
         }

@@ -108,8 +108,9 @@ fn middle(runs: &[Run]) -> Option<&Run> {
 /// nothing is left for computing.
 fn time(run: &Run) -> Time {
     let total: Totals = run.nodes.iter().copied().sum();
+    let locks = total.lock_wait + total.atomic_wait;
     let [pages, locks, barriers, calls] =
-        [total.page_wait, total.lock_wait, total.barrier_wait, total.call_wait].map(|wait| wait.as_secs_f64());
+        [total.page_wait, locks, total.barrier_wait, total.call_wait].map(|wait| wait.as_secs_f64());
     let whole = run.elapsed * run.nodes.len() as f64;
     Time { computing: (whole - pages - locks - barriers - calls).max(0.0), pages, locks, barriers, calls }
 }

@@ -1,21 +1,22 @@
 //! What a job should cost, reckoned from its counts and from what single accesses cost.
 //!
 //! Over shared memory: *local work + faults x cost of a fault + messages x cost of a message*. Local work is what the job takes in one
-//! process, divided by the nodes. A node waits for its own faults; the node that has the most to do ends the job. The messages that
-//! are left when those of the faults are taken away are round trips of locks, atomic operations and barriers, which the nodes share
-//! equally. Over RPC: *local work + calls x cost of a call + bytes x cost of a byte*, for the node that has the most of these.
+//! process, divided by the nodes. A node waits for its own faults, and the node that has the most to do ends the job; but where nodes
+//! mostly wait for locks, they do what they do in turns, and it adds up. The messages that are left when those of the faults are taken
+//! away are round trips of locks, atomic operations and barriers. Over RPC: *local work + calls x cost of a call*, which depends on how
+//! many bytes it carries, and barriers.
 //!
 //! Every cost comes from the ladder of the same run, and the local work from a plain process. Nothing is fitted to the jobs, and what is
-//! not in the formula is not accounted for: waiting for each other's turn, queues at a server, processors that are shared.
+//! not in the formula is not accounted for: waiting for each other's turn, queues, processors that are shared.
 
 use examples::figures::Totals;
 use examples::ladder::Rung;
 
-use crate::curves::calls::{NULL_CALL, PAGE_CALL};
-use crate::curves::ladder::FETCH_ADD;
+use crate::curves::calls::{BUSY_CALL, BUSY_LARGE_CALL, BUSY_PAGE_CALL, LARGE_BYTES};
+use crate::curves::ladder::{BUSY_FETCH, BUSY_FETCH_ADD, BUSY_UPGRADE};
 use crate::page::results::{Bar, Form, Job, Over, Prediction};
 
-/// Seconds of single accesses.
+/// Seconds of single accesses, each while another process does the same: the nodes of a job all do something.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
     /// A page that comes from another process.
@@ -26,40 +27,37 @@ pub struct Costs {
     upgrade: f64,
     /// One way of a small round trip between engines.
     message: f64,
-    /// A call of no work.
-    call: f64,
-    /// What each byte of a call adds.
-    byte: f64,
+    /// Calls that carry so many bytes, and what they cost.
+    calls: [(f64, f64); 3],
 }
 
-/// Bytes of a message of a call that carries next to nothing, all headers included.
-const SMALL_MESSAGE: f64 = 100.0;
+/// Bytes of a call that carries next to nothing, both ways, all headers included.
+const SMALL_CALL: f64 = 200.0;
 
 impl Costs {
     /// From the ladder; none if a rung is missing.
     pub fn of(ladder: &[Bar]) -> Option<Costs> {
         let rung = |name: &str| ladder.iter().find(|bar| bar.name == name).map(|bar| bar.value.median);
-        let call = rung(NULL_CALL)?;
         Some(Costs {
-            fetch: rung(Rung::RemoteRead.words())?,
+            fetch: rung(BUSY_FETCH)?,
             first_touch: rung(Rung::FirstTouch.words())?,
-            upgrade: rung(Rung::WriteInvalidates.words())?,
-            message: rung(FETCH_ADD)? / 2.0,
-            call,
-            byte: (rung(PAGE_CALL)? - call).max(0.0) / dsm_core::PAGE_BYTES as f64,
+            upgrade: rung(BUSY_UPGRADE)?,
+            message: rung(BUSY_FETCH_ADD)? / 2.0,
+            calls: [
+                (SMALL_CALL, rung(BUSY_CALL)?),
+                (SMALL_CALL + dsm_core::PAGE_BYTES as f64, rung(BUSY_PAGE_CALL)?),
+                (SMALL_CALL + LARGE_BYTES as f64, rung(BUSY_LARGE_CALL)?),
+            ],
         })
     }
 
     /// Seconds that a form should take.
     fn predict(&self, plain: f64, form: &Form) -> f64 {
         let nodes = form.nodes.len().max(1) as f64;
-        let local = plain / nodes;
-        let of = |node: &Totals| match form.over {
-            Over::Dsm => self.faults(node),
-            Over::Rpc => self.calls(node),
-        };
-        let slowest = form.nodes.iter().map(of).fold(0.0, f64::max);
-        local + slowest + self.rest(form) / nodes
+        let each = form.nodes.iter().map(|node| self.faults(node) + self.calls(node));
+        let (most, all) = each.fold((0.0, 0.0), |(most, all): (f64, f64), node| (most.max(node), all + node));
+        let messages = self.other_messages(&form.total);
+        if takes_turns(&form.total) { plain + all + messages } else { plain / nodes + most + messages / nodes }
     }
 
     fn faults(&self, node: &Totals) -> f64 {
@@ -69,20 +67,28 @@ impl Costs {
     }
 
     fn calls(&self, node: &Totals) -> f64 {
-        let bytes = (node.bytes as f64 - node.messages as f64 * SMALL_MESSAGE).max(0.0);
-        node.calls as f64 * self.call + bytes * self.byte
+        if node.calls == 0 { 0.0 } else { node.calls as f64 * self.call(node.bytes as f64 / node.calls as f64) }
     }
 
-    /// Messages of shared memory that belong to no fault.
-    fn rest(&self, form: &Form) -> f64 {
-        match form.over {
-            Over::Dsm => {
-                let remote = 2 * (form.total.pages + form.total.upgrade_faults);
-                form.total.messages.saturating_sub(remote) as f64 * self.message
-            }
-            Over::Rpc => 0.0,
-        }
+    /// A call that carries so many bytes: on the line between the two that were measured, or beyond the last.
+    fn call(&self, bytes: f64) -> f64 {
+        let [small, page, large] = self.calls;
+        let (from, to) = if bytes <= page.0 { (small, page) } else { (page, large) };
+        let share = (bytes.max(small.0) - from.0) / (to.0 - from.0);
+        (from.1 + share * (to.1 - from.1)).max(small.1)
     }
+
+    /// Messages that belong to no fault and to no call.
+    fn other_messages(&self, total: &Totals) -> f64 {
+        let others = total.messages.saturating_sub(2 * (total.pages + total.upgrade_faults + total.calls));
+        others as f64 * self.message
+    }
+}
+
+/// Whether the nodes waited for locks more than for anything else.
+fn takes_turns(total: &Totals) -> bool {
+    let waits = [total.page_wait, total.atomic_wait, total.barrier_wait, total.call_wait];
+    waits.into_iter().all(|wait| wait < total.lock_wait)
 }
 
 /// A prediction for each form of each job.
@@ -123,8 +129,13 @@ mod tests {
     use super::*;
     use crate::page::results::{Spread, Time};
 
-    const COSTS: Costs =
-        Costs { fetch: 40e-6, first_touch: 20e-6, upgrade: 30e-6, message: 5e-6, call: 10e-6, byte: 1e-9 };
+    const COSTS: Costs = Costs {
+        fetch: 40e-6,
+        first_touch: 20e-6,
+        upgrade: 30e-6,
+        message: 5e-6,
+        calls: [(200.0, 10e-6), (4_200.0, 14e-6), (64_200.0, 44e-6)],
+    };
 
     fn form(over: Over, nodes: Vec<Totals>) -> Form {
         let elapsed = Spread { median: 1.0, low: 1.0, high: 1.0 };
@@ -153,10 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn calls_pay_for_each_call_and_for_bytes_beyond_the_headers() {
-        let node = Totals { calls: 10, messages: 20, bytes: 12_000, ..Totals::default() };
-        let seconds = COSTS.predict(0.0, &form(Over::Rpc, vec![node, Totals::default()]));
-        assert!(near(seconds, 10.0 * 10e-6 + 10_000.0 * 1e-9), "{seconds}");
+    fn calls_pay_for_each_and_for_what_it_carries() {
+        for (bytes, each) in [(100.0, 10e-6), (2_200.0, 12e-6), (34_200.0, 29e-6), (124_200.0, 74e-6)] {
+            let node = Totals { calls: 10, messages: 20, bytes: (10.0 * bytes) as u64, ..Totals::default() };
+            let seconds = COSTS.predict(0.0, &form(Over::Rpc, vec![node, Totals::default()]));
+            assert!(near(seconds, 10.0 * each), "{bytes}: {seconds}");
+        }
+    }
+
+    #[test]
+    fn under_locks_the_work_of_the_nodes_adds_up() {
+        let wait = std::time::Duration::from_millis(1);
+        let node = Totals { pages: 10, read_faults: 10, messages: 30, lock_wait: wait, ..Totals::default() };
+        let seconds = COSTS.predict(1e-3, &form(Over::Dsm, vec![node, node]));
+        assert!(near(seconds, 1e-3 + 20.0 * 40e-6 + 20.0 * 5e-6), "{seconds}");
     }
 
     #[test]

@@ -7,12 +7,20 @@ use examples::pairs::desk::Desk;
 use rpc::Bytes;
 use rpc::impair::Impairments;
 
-use super::node::{consume, median, say, text};
+use super::node::{consume, median, say, shuffled, text};
 
 /// The rung of a call of no work.
 pub const NULL_CALL: &str = "call, both sides polling";
 /// The rung of a call whose result is as large as a page.
 pub const PAGE_CALL: &str = "call that brings a page's worth of bytes";
+/// The rung of a call of no work while another process calls, too.
+pub const BUSY_CALL: &str = "call while two processes call, on average";
+/// The rung of a call with a page's worth of bytes while another process calls, too.
+pub const BUSY_PAGE_CALL: &str = "call for a page's worth while two call, on average";
+/// The rung of a large call while another process calls, too.
+pub const BUSY_LARGE_CALL: &str = "call for 64 KiB while two call, on average";
+/// Bytes of a large result.
+pub const LARGE_BYTES: usize = 64 << 10;
 /// The rung of a call whose request is lost.
 pub const LOST_CALL: &str = "call whose first datagram is lost";
 
@@ -28,8 +36,8 @@ pub trait Words {
     /// The sum of several.
     #[rpc(inline)]
     fn sum(&self, indices: Vec<u64>) -> u64;
-    /// Bytes, as many as a page has.
-    fn page(&self) -> Bytes;
+    /// So many bytes.
+    fn bytes(&self, count: u32) -> Bytes;
 }
 
 /// Words at a server.
@@ -49,8 +57,8 @@ impl Words for Held {
         indices.into_iter().map(|index| self.get(index)).fold(0, u64::wrapping_add)
     }
 
-    fn page(&self) -> Bytes {
-        Bytes(vec![7; dsm_core::PAGE_BYTES])
+    fn bytes(&self, count: u32) -> Bytes {
+        Bytes(vec![7; LARGE_BYTES.min(count as usize)])
     }
 }
 
@@ -64,20 +72,40 @@ pub(super) fn seconds(access: impl FnOnce() -> Result<(), String>) -> Result<f64
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// The rungs of the ladder that are calls. Node 0 serves, node 1 calls.
+/// The rungs of the ladder that are calls. Node 0 serves, node 1 calls; then both call at once.
 pub(super) fn rungs(dsm: &Dsm, samples: usize) -> Result<(), String> {
     let desk = Desk::open(dsm, || WordsServer::new(Held::default())).map_err(text)?;
+    let words = WordsClient::new(desk.client());
+    let get = || words.get(1).map(drop).map_err(text);
+    let bytes = |count: usize| words.bytes(count as u32).map(drop).map_err(text);
+    let page = || bytes(dsm_core::PAGE_BYTES);
     if dsm.rank() == 1 {
-        let words = WordsClient::new(desk.client());
         let timed =
             |call: &dyn Fn() -> Result<(), String>| (0..samples).map(|_| seconds(call)).collect::<Result<Vec<_>, _>>();
-        // The first calls open the session.
-        timed(&|| words.get(1).map(drop).map_err(text))?;
-        say(NULL_CALL, 0.0, median(timed(&|| words.get(1).map(drop).map_err(text))?));
-        say(PAGE_CALL, 0.0, median(timed(&|| words.page().map(drop).map_err(text))?));
+        say(NULL_CALL, 0.0, median(timed(&get)?));
+        say(PAGE_CALL, 0.0, median(timed(&page)?));
         let impairments = Impairments { loss: 0.05, seed: 1, ..Impairments::default() };
         let lossy = WordsClient::new(desk.another(impairments).map_err(text)?);
         say(LOST_CALL, 0.0, median(lost(&lossy, samples / 20)?));
+    }
+    at_once(dsm, BUSY_CALL, samples, |_| get())?;
+    at_once(dsm, BUSY_PAGE_CALL, samples, |_| page())?;
+    at_once(dsm, BUSY_LARGE_CALL, samples / 4, |_| bytes(LARGE_BYTES))
+}
+
+/// What an access costs on average, waiting for the processor included, while nodes 0 and 1 do the same.
+pub(super) fn at_once(
+    dsm: &Dsm,
+    name: &str,
+    samples: usize,
+    access: impl Fn(usize) -> Result<(), String>,
+) -> Result<(), String> {
+    dsm.barrier();
+    if dsm.rank() < 2 {
+        let all = seconds(|| (0..samples).try_for_each(access))?;
+        if dsm.rank() == 1 {
+            say(name, 0.0, all / samples as f64);
+        }
     }
     dsm.barrier();
     Ok(())
@@ -106,33 +134,30 @@ pub(super) fn datagrams(dsm: &Dsm, quick: bool) -> Result<(), String> {
     let samples = if quick { 50 } else { 500 };
     let pages: SharedArray<'_, u64> =
         dsm.alloc(samples * dsm_core::PAGE_BYTES / 8, Placement::Node(0)).map_err(text)?;
-    let counted = dsm.alloc::<u64>(1, Placement::Node(0)).map_err(text)?;
     let word = |page: usize| page * dsm_core::PAGE_BYTES / 8;
     if dsm.rank() == 0 {
         (0..samples).for_each(|page| pages.set(word(page), 1));
     }
-    let memory = |name: &str, access: &dyn Fn(usize)| {
+    let order = shuffled(samples, 1);
+    let of_memory = |name: &str, access: &dyn Fn(usize)| -> Result<(), String> {
+        let sent = dsm.alloc::<u64>(1, Placement::Node(0)).map_err(text)?;
         dsm.barrier();
         let before = dsm.stats().datagrams_sent;
         if dsm.rank() == 1 {
-            (0..samples).for_each(access);
+            order.iter().for_each(|page| access(*page));
         }
-        let mine = dsm.stats().datagrams_sent - before;
+        // Its few datagrams are counted, too.
         dsm.barrier();
-        // What came to this node after its last access, and what others' barriers take, is not its accesses'.
-        counted.fetch_add(0, mine);
-        dsm.barrier();
-        let all = counted.get(0);
+        sent.fetch_add(0, dsm.stats().datagrams_sent - before);
         dsm.barrier();
         if dsm.rank() == 1 {
-            say(name, 0.0, all as f64 / samples as f64);
-            counted.set(0, 0);
+            say(name, 0.0, sent.get(0) as f64 / samples as f64);
         }
-        dsm.barrier();
+        Ok(())
     };
-    memory("fault of a load", &|page| consume(pages.get(word(page))));
-    memory("fault of a store to a page that is here", &|page| pages.set(word(page), 2));
-    memory("fetch-and-add at its home", &|_| consume(pages.fetch_add(1, 1)));
+    of_memory("fault of a load", &|page| consume(pages.get(word(page))))?;
+    of_memory("fault of a store to a page that is here", &|page| pages.set(word(page), 2))?;
+    of_memory("fetch-and-add at its home", &|_| consume(pages.fetch_add(1, 1)))?;
     calls_of(dsm, samples)
 }
 
@@ -158,7 +183,9 @@ fn calls_of(dsm: &Dsm, samples: usize) -> Result<(), String> {
         };
         count("call, the next at once", Duration::ZERO, &|| words.get(1).map(drop).map_err(text))?;
         count("call, the next after 30 ms", Duration::from_millis(30), &|| words.get(1).map(drop).map_err(text))?;
-        count("call that brings a page's worth of bytes", Duration::ZERO, &|| words.page().map(drop).map_err(text))?;
+        count("call that brings a page's worth of bytes", Duration::ZERO, &|| {
+            words.bytes(dsm_core::PAGE_BYTES as u32).map(drop).map_err(text)
+        })?;
     }
     dsm.barrier();
     Ok(())

@@ -4,8 +4,14 @@ use dsm_core::{Dsm, Placement};
 use examples::ladder::{self, Cost};
 
 use super::calls;
-use super::node::{consume, median, say, text};
+use super::node::{consume, median, say, shuffled, text};
 
+/// The rung of a fetched page while another process fetches, too.
+pub const BUSY_FETCH: &str = "read fetched while two processes fetch, on average";
+/// The rung of a store that invalidates while another process does the same.
+pub const BUSY_UPGRADE: &str = "write that invalidates while two processes do so, on average";
+/// The rung of an atomic operation while another process does the same.
+pub const BUSY_FETCH_ADD: &str = "fetch-and-add while two processes do so, on average";
 /// The rung of an atomic operation at another node.
 pub const FETCH_ADD: &str = "fetch-and-add at another process";
 
@@ -13,6 +19,7 @@ pub(super) fn measure(dsm: &Dsm, quick: bool) -> Result<(), String> {
     let samples = if quick { 200 } else { 1_000 };
     ladder::climb(dsm, samples, |Cost { rung, p50, .. }| say(rung.words(), 0.0, p50 / 1e9))?;
     fetch_add(dsm, samples)?;
+    pages_at_once(dsm, samples)?;
     calls::rungs(dsm, samples)
 }
 
@@ -25,4 +32,19 @@ fn fetch_add(dsm: &Dsm, samples: usize) -> Result<(), String> {
     }
     dsm.barrier();
     Ok(())
+}
+
+/// Nodes 0 and 1 fetch each other's pages, and then store to them.
+fn pages_at_once(dsm: &Dsm, samples: usize) -> Result<(), String> {
+    const WORDS: usize = dsm_core::PAGE_BYTES / 8;
+    let array = |node| dsm.alloc::<u64>(samples * WORDS, Placement::Node(node)).map_err(text);
+    let arrays = [array(0)?, array(1)?];
+    let me = dsm.rank();
+    if let Some(mine) = arrays.get(me) {
+        (0..samples).for_each(|page| mine.set(page * WORDS, 1));
+    }
+    let (order, theirs) = (shuffled(samples, 2), arrays[1 - me.min(1)]);
+    calls::at_once(dsm, BUSY_FETCH, samples, |index| Ok(consume(theirs.get(order[index] * WORDS))))?;
+    calls::at_once(dsm, BUSY_UPGRADE, samples, |index| Ok(theirs.set(order[index] * WORDS, 2)))?;
+    calls::at_once(dsm, BUSY_FETCH_ADD, samples, |_| Ok(consume(theirs.fetch_add(1, 1))))
 }

@@ -261,7 +261,7 @@ pub fn time(part: &Part<Job>) -> String {
 
 /// Names of the parts of a job's time.
 pub const TIMES: [&str; 5] =
-    ["computing", "waiting for pages", "waiting for locks", "waiting at barriers", "waiting for replies"];
+    ["computing", "waiting for pages", "waiting for locks and atomics", "waiting at barriers", "waiting for replies"];
 
 impl super::results::Time {
     /// In the order of [`TIMES`].
@@ -277,12 +277,17 @@ pub fn model(part: &Part<Prediction>) -> String {
         return NOTHING.into();
     }
     let within = |factor: f64| part.rows.iter().filter(|it| it.off() <= factor).count();
-    let bad = part.rows.iter().filter(|it| it.off() > 1.3).map(|it| {
-        let why = if it.leaves_out.is_empty() { String::new() } else { format!(" (leaves out {})", it.leaves_out) };
-        format!("{} {}{why}", it.job, it.form)
-    });
-    let bad: Vec<String> = bad.collect();
-    let rest = if bad.is_empty() { String::new() } else { format!(" Further off: {}.", bad.join("; ")) };
+    let mut left_out: Vec<&str> = Vec::new();
+    for reason in part.rows.iter().filter(|it| it.off() > 1.3).flat_map(|it| it.leaves_out.split("; ")) {
+        if !reason.is_empty() && !left_out.contains(&reason) {
+            left_out.push(reason);
+        }
+    }
+    let rest = if left_out.is_empty() {
+        String::new()
+    } else {
+        format!(" Where it is further off, it leaves out: {}.", left_out.join("; "))
+    };
     format!("Of {all} predictions {} are within 30 %, {} within a factor of 2.{rest}", within(1.3), within(2.0))
 }
 

@@ -262,7 +262,7 @@ pub struct Time {
     pub computing: f64,
     /// Waiting for pages.
     pub pages: f64,
-    /// Waiting for locks.
+    /// Waiting for locks and for atomic operations.
     pub locks: f64,
     /// Waiting at barriers.
     pub barriers: f64,

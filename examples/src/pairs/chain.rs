@@ -66,6 +66,7 @@ const CALLS: &[&str] = &["trait Chain", "struct List", "impl Chain for List", "f
 #[rpc::service]
 pub trait Chain {
     /// From this element on, at most so many steps: the values met, and where the walk stands then; none at the end.
+    #[rpc(inline)]
     fn walk(&self, from: u32, steps: u32) -> (Vec<u64>, Option<u32>);
 }
 

@@ -8,6 +8,7 @@ use dsm_core::{Dsm, Placement};
 use rpc::call::Waiting;
 use rpc::driver::DriverConfig;
 use rpc::impair::Impairments;
+use rpc::reflection::ReflectionClient;
 use rpc::{Client, ClientConfig, Server, ServerHandle, Service, StartError};
 
 use super::{Outcome, PairError, measured_with};
@@ -45,7 +46,10 @@ impl Desk {
         }
         dsm.barrier();
         let (at, config) = (listen(port.get(0) as u16), ClientConfig { waiting, driver, ..ClientConfig::plain() });
-        Ok(Desk { client: Client::connect(at, config.clone())?, server: at, config, _server: server })
+        let client = Client::connect(at, config.clone())?;
+        // Any call opens the session: the nodes' own are open, too.
+        ReflectionClient::new(client.clone()).services()?;
+        Ok(Desk { client, server: at, config, _server: server })
     }
 
     /// The client of this node.

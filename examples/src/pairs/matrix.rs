@@ -142,12 +142,15 @@ fn by_rows(dsm: &Dsm, size: u64) -> Result<Outcome, PairError> {
 #[rpc::service]
 pub trait Factors {
     /// So many rows of the left factor.
+    #[rpc(inline)]
     fn rows(&self, first: u32, count: u32) -> Vec<u64>;
     /// A column of the right factor.
+    #[rpc(inline)]
     fn column(&self, column: u32) -> Vec<u64>;
     /// The right factor.
     fn right(&self) -> Vec<u64>;
     /// Rows of the product, from this one on.
+    #[rpc(inline)]
     fn put(&self, first: u32, rows: Vec<u64>);
     /// The digest of the product.
     fn digest(&self) -> u64;

@@ -67,8 +67,10 @@ const CALLS: &[&str] = &["trait Counts", "struct Board", "impl Counts for Board"
 #[rpc::service]
 pub trait Counts {
     /// Adds to the count of a node.
+    #[rpc(inline)]
     fn add(&self, node: u32, count: u64);
     /// The count of a node.
+    #[rpc(inline)]
     fn count(&self, node: u32) -> u64;
 }
 

@@ -188,8 +188,10 @@ fn by_blocks(dsm: &Dsm, rounds: u64) -> Result<Outcome, PairError> {
 #[rpc::service]
 pub trait Plates {
     /// These rows, as they were before a round.
+    #[rpc(inline)]
     fn rows(&self, round: u64, rows: Vec<u32>) -> Vec<Vec<u64>>;
     /// These rows are so before a round.
+    #[rpc(inline)]
     fn put(&self, round: u64, rows: Vec<(u32, Vec<u64>)>);
 }
 

@@ -176,8 +176,10 @@ fn by_blocks(dsm: &Dsm, rounds: u64) -> Result<Outcome, PairError> {
 #[rpc::service]
 pub trait Ranks {
     /// What these packages pass on in a round; all, if none is named.
+    #[rpc(inline)]
     fn shares(&self, round: u64, packages: Vec<u32>) -> Vec<u64>;
     /// What packages pass on in a round, from this one on.
+    #[rpc(inline)]
     fn put(&self, round: u64, first: u32, shares: Vec<u64>);
 }
 

@@ -157,10 +157,13 @@ fn over_memory(dsm: &Dsm, size: u64, spacing: usize) -> Result<Outcome, PairErro
 #[rpc::service]
 pub trait Tours {
     /// The best length of a search so far.
+    #[rpc(inline)]
     fn best(&self, search: u32) -> u32;
     /// A tour of this length was found. Gives the best length.
+    #[rpc(inline)]
     fn offer(&self, search: u32, length: u32) -> u32;
     /// So many tasks of a search, by number from the first to before the second, and the best length.
+    #[rpc(inline)]
     fn take(&self, search: u32, count: u32) -> (u32, u32, u32);
 }
 

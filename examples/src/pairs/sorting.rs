@@ -141,8 +141,10 @@ fn in_pieces(dsm: &Dsm, size: u64) -> Result<Outcome, PairError> {
 #[rpc::service]
 pub trait Buckets {
     /// Keys for a node.
+    #[rpc(inline)]
     fn put(&self, node: u32, keys: Vec<u64>);
     /// How many keys stand before those of a node, and those.
+    #[rpc(inline)]
     fn take(&self, node: u32) -> (u64, Vec<u64>);
 }
 

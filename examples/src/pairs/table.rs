@@ -126,6 +126,7 @@ fn filled() -> Vec<u64> {
 #[rpc::service]
 pub trait Table {
     /// Does these in order. Gives how many keys were found.
+    #[rpc(inline)]
     fn operate(&self, operations: Vec<Operation>) -> u64;
     /// The sum of all that stands in the table.
     fn sum(&self) -> u64;

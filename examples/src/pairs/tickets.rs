@@ -67,6 +67,7 @@ const CALLS: &[&str] = &["trait Tickets", "struct Roll", "impl Tickets for Roll"
 #[rpc::service]
 pub trait Tickets {
     /// Draws `count` numbers; gives the first.
+    #[rpc(inline)]
     fn draw(&self, count: u64) -> u64;
 }
 
