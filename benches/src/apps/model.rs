@@ -14,7 +14,7 @@ use examples::ladder::Rung;
 
 use crate::curves::calls::{BUSY_CALL, BUSY_LARGE_CALL, BUSY_PAGE_CALL, LARGE_BYTES};
 use crate::curves::ladder::{BUSY_FETCH, BUSY_FETCH_ADD, BUSY_UPGRADE};
-use crate::page::results::{Bar, Form, Job, Over, Prediction};
+use crate::page::results::{Bar, Form, Job, Prediction};
 
 /// Seconds of single accesses, each while another process does the same: the nodes of a job all do something.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,7 +127,7 @@ fn left_out(form: &Form) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::results::{Spread, Time};
+    use crate::page::results::{Over, Spread, Time};
 
     const COSTS: Costs = Costs {
         fetch: 40e-6,

@@ -14,11 +14,11 @@ pub const NULL_CALL: &str = "call, both sides polling";
 /// The rung of a call whose result is as large as a page.
 pub const PAGE_CALL: &str = "call that brings a page's worth of bytes";
 /// The rung of a call of no work while another process calls, too.
-pub const BUSY_CALL: &str = "call while two processes call, on average";
+pub const BUSY_CALL: &str = "call, while two processes call";
 /// The rung of a call with a page's worth of bytes while another process calls, too.
-pub const BUSY_PAGE_CALL: &str = "call for a page's worth while two call, on average";
+pub const BUSY_PAGE_CALL: &str = "call for a page's worth, while two do so";
 /// The rung of a large call while another process calls, too.
-pub const BUSY_LARGE_CALL: &str = "call for 64 KiB while two call, on average";
+pub const BUSY_LARGE_CALL: &str = "call for 64 KiB, while two do so";
 /// Bytes of a large result.
 pub const LARGE_BYTES: usize = 64 << 10;
 /// The rung of a call whose request is lost.

@@ -54,12 +54,12 @@ fn point(
         let looks: Vec<u64> = (0..few * accesses).map(|look| place(look / accesses) as u64).collect();
         let start = Instant::now();
         looks.iter().try_for_each(|place| words.get(*place).map(drop)).map_err(text)?;
-        say("RPC, a call for each access", x, start.elapsed().as_secs_f64() / few as f64);
+        say("RPC with a call for each access", x, start.elapsed().as_secs_f64() / few as f64);
 
         // Whoever knows all that it wants asks for many at a time, of whichever pages.
         let start = Instant::now();
         looks.chunks(BATCH).try_for_each(|batch| words.sum(batch.to_vec()).map(drop)).map_err(text)?;
-        say("RPC, a call for 32 accesses", x, start.elapsed().as_secs_f64() / few as f64);
+        say("RPC with 32 accesses a call", x, start.elapsed().as_secs_f64() / few as f64);
     }
     dsm.barrier();
     Ok(())

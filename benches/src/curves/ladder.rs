@@ -7,11 +7,11 @@ use super::calls;
 use super::node::{consume, median, say, shuffled, text};
 
 /// The rung of a fetched page while another process fetches, too.
-pub const BUSY_FETCH: &str = "read fetched while two processes fetch, on average";
+pub const BUSY_FETCH: &str = "read fetched, while two processes fetch";
 /// The rung of a store that invalidates while another process does the same.
-pub const BUSY_UPGRADE: &str = "write that invalidates while two processes do so, on average";
+pub const BUSY_UPGRADE: &str = "write that invalidates, while two do so";
 /// The rung of an atomic operation while another process does the same.
-pub const BUSY_FETCH_ADD: &str = "fetch-and-add while two processes do so, on average";
+pub const BUSY_FETCH_ADD: &str = "fetch-and-add, while two do so";
 /// The rung of an atomic operation at another node.
 pub const FETCH_ADD: &str = "fetch-and-add at another process";
 

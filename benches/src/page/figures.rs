@@ -28,7 +28,9 @@ pub fn all(results: &Results) -> Vec<Figure> {
         figure("verdict", "DSM against RPC, job by job", jobs, findings::jobs(jobs), verdict_chart),
         figure("traps", "What the trap costs", jobs, findings::traps(jobs), trap_chart),
         figure("ladder", "What an access costs", ladder, findings::ladder(ladder), |part| {
-            bars(part, "s", "seconds", true)
+            let mut sorted = part.clone();
+            sorted.rows.sort_by(|a, b| a.value.median.total_cmp(&b.value.median));
+            bars(&sorted, "s", "seconds", true)
         }),
         figure("crossing", "Where they cross", crossing, findings::crossing(crossing), |part| {
             lines(part, ("accesses per page", ""), time, (true, true))
@@ -38,7 +40,7 @@ pub fn all(results: &Results) -> Vec<Figure> {
             "Cost against writes",
             writes,
             findings::change(writes, "From the fewest writes to the most"),
-            |part| lines(part, ("fraction of accesses that write", ""), time, (false, true)),
+            |part| lines(part, ("accesses that write", "%"), time, (false, true)),
         ),
         figure(
             "sharing",

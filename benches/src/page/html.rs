@@ -15,11 +15,12 @@ const LAYOUT: &str = "\
 font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}h1{font-size:1.6rem;line-height:1.2;margin:.5rem 0}h2{font-size:1.15rem;margin:.2rem 0}\
 .lead{font-size:1.1rem;max-width:50rem}.numbers{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.8rem;padding:0;list-style:none}\
 .numbers li{border:1px solid var(--rule);border-radius:.5rem;padding:.6rem .8rem}.numbers b{display:block;font-size:1.7rem}\
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,32rem),1fr));gap:1.2rem}\
-figure{margin:0;padding:.8rem;border:1px solid var(--rule);border-radius:.5rem;min-width:0}figure svg{display:block;width:100%;height:auto}\
+.figures{columns:2 32rem;column-gap:1.2rem}\
+figure{margin:0 0 1.2rem;break-inside:avoid;padding:.8rem;border:1px solid var(--rule);border-radius:.5rem;min-width:0}figure svg{display:block;width:100%;height:auto}\
 figcaption{font-size:.85rem;color:var(--soft)}.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}\
 th,td{padding:.2rem .5rem;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}th:first-child,td:first-child,td.words{text-align:left}\
-summary{cursor:pointer;font-weight:600;padding:.4rem 0}code{overflow-wrap:anywhere}";
+summary{cursor:pointer;font-weight:600;padding:.4rem 0}code{overflow-wrap:anywhere}\
+@media(max-width:30rem){body{padding:.5rem}figure{padding:.4rem}}";
 
 /// The whole page.
 pub fn page(results: &Results, figures: &[Figure]) -> String {

@@ -79,11 +79,13 @@ impl How {
 impl std::fmt::Display for How {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let How { machine, kernel, waiting, repetitions, note } = self;
-        let confidence = 100.0 * Spread::confidence(*repetitions);
-        write!(
-            f,
-            "{machine}; {kernel}; waiting: {waiting}; medians of {repetitions} runs and intervals that hold them with {confidence:.0} %"
-        )?;
+        write!(f, "{machine}; {kernel}; waiting: {waiting}; ")?;
+        if *repetitions < 2 {
+            f.write_str("one run each, so nothing is known of how they differ")?;
+        } else {
+            let confidence = 100.0 * Spread::confidence(*repetitions);
+            write!(f, "medians of {repetitions} runs and intervals that hold them with {confidence:.0} %")?;
+        }
         if note.is_empty() { Ok(()) } else { write!(f, "; {note}") }
     }
 }

@@ -67,7 +67,7 @@ impl All {
         let bars = |curve, note: &str| Part::<Bar> { how: curve_how(note), rows: measured.bars(curve) };
         let base = of_apps::how(&jobs);
         let of_jobs = Part { how: base.clone(), rows: apps::measure::jobs(&jobs, &runs) };
-        let ladder = bars(Curve::Ladder, "3 nodes, AES-256-GCM");
+        let ladder = bars(Curve::Ladder, "3 nodes, AES-256-GCM; where two processes do the same, means");
         let predictions = model::predictions(&ladder.rows, &of_jobs.rows);
         let variations = How {
             repetitions: jobs.cases.iter().map(|(_, launches)| *launches).min().unwrap_or(0),
@@ -82,7 +82,7 @@ impl All {
             jobs: of_jobs,
             crossing: curve(Curve::Crossing, "2 nodes, pages visited in no order"),
             writes: curve(Curve::Writes, "2 nodes on one page"),
-            sharing: curve(Curve::Sharing, "10 us of work between stores"),
+            sharing: curve(Curve::Sharing, "10 us of work between stores; less than 10 ns cannot be told from none"),
             goodput: curve(Curve::Stream, "RPC in plain datagrams of 1,472 bytes through a relay that loses by chance"),
             datagrams: bars(Curve::Datagrams, "2 nodes, both ways, acknowledgements included"),
             checks: checked,

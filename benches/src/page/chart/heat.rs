@@ -17,7 +17,7 @@ impl Heat {
     /// Draws it.
     pub fn draw(&self) -> Canvas {
         let mut canvas = Canvas::default();
-        let left = self.rows.iter().map(|(name, _)| text_width(name)).fold(60.0, f64::max) + 12.0;
+        let left = self.rows.iter().map(|(name, _)| 1.15 * text_width(name)).fold(60.0, f64::max) + 8.0;
         let width = (WIDTH - left - 4.0) / self.columns.len().max(1) as f64;
         let tallest = self.columns.iter().map(|it| words(it, width).len()).max().unwrap_or(0);
         let top = 10.0 + 14.0 * tallest as f64;

@@ -14,7 +14,7 @@ impl Scale {
         let high = values.filter(|it| it.is_finite()).fold(0.0, f64::max);
         let high = if high > 0.0 { high } else { 1.0 };
         let step = step(high);
-        Scale { low: 0.0, high: (high / step).ceil() * step, logarithmic: false }
+        Scale { low: 0.0, high: (high / step - 1e-9).ceil() * step, logarithmic: false }
     }
 
     /// Powers of ten around these; numbers that are not positive have no place.
@@ -81,16 +81,21 @@ pub fn amount(value: f64, unit: &str) -> String {
     format!("{} {prefix}{unit}", digits(value / factor))
 }
 
+/// Three significant digits, thousands apart.
 fn digits(value: f64) -> String {
-    let decimals = if value.abs() >= 99.95 {
-        0
-    } else if value.abs() >= 9.995 {
-        1
-    } else {
-        2
-    };
-    let text = format!("{value:.decimals$}");
+    let places = 2 - value.abs().log10().floor() as i32;
+    if places < 0 {
+        let step = 10_f64.powi(-places);
+        return grouped(format!("{:.0}", (value / step).round() * step));
+    }
+    let text = format!("{value:.*}", places.min(6) as usize);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+}
+
+fn grouped(digits: String) -> String {
+    let count = digits.len();
+    let comma = |place: usize| place > 0 && (count - place).is_multiple_of(3);
+    digits.char_indices().flat_map(|(place, digit)| comma(place).then_some(',').into_iter().chain([digit])).collect()
 }
 
 #[cfg(test)]
@@ -102,9 +107,12 @@ mod tests {
         assert_eq!(amount(24.6e-6, "s"), "24.6 us");
         assert_eq!(amount(0.001, "s"), "1 ms");
         assert_eq!(amount(976e6, "B/s"), "976 MB/s");
-        assert_eq!(amount(3000.0, "s"), "3000 s");
+        assert_eq!(amount(3000.0, "s"), "3,000 s");
         assert_eq!(amount(2.0, ""), "2");
         assert_eq!(amount(0.0, "s"), "0 s");
+        assert_eq!(amount(603_671.0, ""), "604,000");
+        assert_eq!(amount(0.001_234, ""), "0.00123");
+        assert_eq!(amount(99.96, ""), "100");
     }
 
     #[test]
