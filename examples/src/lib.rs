@@ -14,6 +14,7 @@
 //! | [`bank`] | a service with a name: what may be repeated, what may not; numbers in another byte order | `bank` |
 //! | [`lessons`] | what each part of RPC over UDP is for: it is switched off | `lessons` |
 //! | [`pairs`] | small jobs in four forms: over shared memory and over RPC, naive and good | `pair` |
+//! | [`survivor`] | a process dies in the midst of a job: shared memory ends, RPC goes on | `survivor` |
 //! | [`file_transfer`] | the end-to-end argument, over RPC alone: a relay that damages what it keeps | `file_transfer` |
 
 #![forbid(unsafe_code)]
@@ -28,4 +29,5 @@ pub mod ladder;
 pub mod lessons;
 pub mod mutual_exclusion;
 pub mod pairs;
+pub mod survivor;
 pub mod tsp;

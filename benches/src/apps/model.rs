@@ -99,16 +99,19 @@ pub fn predictions(ladder: &[Bar], jobs: &[Job]) -> Vec<Prediction> {
         form: form.name.clone(),
         predicted: costs.predict(job.plain.median, form),
         measured: form.elapsed,
-        leaves_out: left_out(form),
+        leaves_out: left_out(job, form),
     };
     jobs.iter().flat_map(|job| job.forms.iter().map(move |form| of(job, form))).collect()
 }
 
 /// What the form's counts say that the formula knows nothing of.
-fn left_out(form: &Form) -> String {
+fn left_out(job: &Job, form: &Form) -> String {
     let total = &form.total;
     let all: f64 = form.time.parts().iter().sum();
     let mut reasons = Vec::new();
+    if form.time.computing > 1.5 * job.plain.median {
+        reasons.push("work that takes longer than in one process: a processor that is shared, memory that the compiler knows nothing of");
+    }
     if total.pages > 0 && total.invalidations * 2 > total.pages {
         reasons.push("pages that nodes take from each other, and wait for while another holds them");
     }
