@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use benches::page::results::{
-    Bar, Check, Form, How, Job, Missed, Over, Part, Point, Prediction, Results, Series, Spread, Time, Variation,
+    Bar, Check, Death, Form, How, Job, Missed, Over, Part, Point, Prediction, Results, Series, Spread, Time, Variation,
 };
 use benches::page::{self, figures};
 use examples::figures::Totals;
@@ -96,6 +96,14 @@ fn results() -> Results {
             .map(|damage| Missed { damage: damage.into(), damaged: 200_000, unnoticed })
             .into(),
     };
+    let death = |over, answered| Death {
+        over,
+        done: 50,
+        of: 64,
+        answered,
+        pause: 1.5,
+        said: format!("lost node 1: {HOSTILE}"),
+    };
     let rungs = [
         "load of a page that is here",
         "read fetched, while two processes fetch",
@@ -124,6 +132,7 @@ fn results() -> Results {
         datagrams: bars(&rungs, 0.5),
         checks: part(vec![check("none, 10 us", 200_000), check("crc32", 0)]),
         model: part(predictions.collect()),
+        deaths: part(vec![death(Over::Dsm, false), death(Over::Rpc, true)]),
     }
 }
 

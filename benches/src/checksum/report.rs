@@ -103,7 +103,7 @@ impl Report {
     }
 }
 
-/// For the page: what each check costs for a datagram of [`FRAME`] bytes, and what it missed.
+/// For the page: what each check costs for a datagram that fills an Ethernet frame, and what it missed.
 pub fn checks(figures: &[Figure], detection: &[Detection]) -> Vec<Check> {
     let check = |integrity: Integrity| {
         let figure = figures.iter().find(|figure| figure.name == Work::Seal.figure(integrity, FRAME))?;

@@ -1,5 +1,7 @@
 //! Each kind of access: those of [`examples::ladder`], and calls.
 
+use std::time::Instant;
+
 use dsm_core::{Dsm, Placement};
 use examples::ladder::{self, Cost};
 
@@ -26,8 +28,7 @@ pub(super) fn measure(dsm: &Dsm, quick: bool) -> Result<(), String> {
 fn fetch_add(dsm: &Dsm, samples: usize) -> Result<(), String> {
     let word = dsm.alloc::<u64>(1, Placement::Node(1)).map_err(text)?;
     if dsm.rank() == 0 {
-        let took =
-            (0..samples).map(|_| calls::seconds(|| Ok(consume(word.fetch_add(0, 1))))).collect::<Result<_, _>>()?;
+        let took = (0..samples).map(|_| seconds(|| consume(word.fetch_add(0, 1)))).collect();
         say(FETCH_ADD, 0.0, median(took));
     }
     dsm.barrier();
@@ -44,7 +45,21 @@ fn pages_at_once(dsm: &Dsm, samples: usize) -> Result<(), String> {
         (0..samples).for_each(|page| mine.set(page * WORDS, 1));
     }
     let (order, theirs) = (shuffled(samples, 2), arrays[1 - me.min(1)]);
-    calls::at_once(dsm, BUSY_FETCH, samples, |index| Ok(consume(theirs.get(order[index] * WORDS))))?;
-    calls::at_once(dsm, BUSY_UPGRADE, samples, |index| Ok(theirs.set(order[index] * WORDS, 2)))?;
-    calls::at_once(dsm, BUSY_FETCH_ADD, samples, |_| Ok(consume(theirs.fetch_add(1, 1))))
+    at_once(dsm, BUSY_FETCH, samples, |index| consume(theirs.get(order[index] * WORDS)))?;
+    at_once(dsm, BUSY_UPGRADE, samples, |index| theirs.set(order[index] * WORDS, 2))?;
+    at_once(dsm, BUSY_FETCH_ADD, samples, |_| consume(theirs.fetch_add(1, 1)))
+}
+
+/// [`calls::at_once`], for what cannot fail.
+fn at_once(dsm: &Dsm, name: &str, samples: usize, access: impl Fn(usize)) -> Result<(), String> {
+    calls::at_once(dsm, name, samples, |index| {
+        access(index);
+        Ok(())
+    })
+}
+
+fn seconds(access: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    access();
+    start.elapsed().as_secs_f64()
 }

@@ -29,6 +29,9 @@ struct Launch {
     x: u32,
 }
 
+/// A place on a curve, and what each launch measured there.
+type Runs = (f64, Vec<f64>);
+
 /// What all launches measured.
 #[derive(Clone, Debug, Default)]
 pub struct Measured(Vec<(Curve, Sample)>);
@@ -119,7 +122,7 @@ impl Measured {
 
     /// The series of a curve, in the order in which they were met, each with its points from left to right.
     pub fn series(&self, curve: Curve) -> Vec<Series> {
-        let mut all: Vec<(&str, Vec<(f64, Vec<f64>)>)> = Vec::new();
+        let mut all: Vec<(&str, Vec<Runs>)> = Vec::new();
         for Sample { series, x, y } in self.0.iter().filter(|(of, _)| *of == curve).map(|(_, sample)| sample) {
             let place = all.iter().position(|(name, _)| name == series).unwrap_or_else(|| {
                 all.push((series, Vec::new()));

@@ -1,7 +1,7 @@
 //! What the figures show, in sentences that are made from the figures: other figures, other sentences.
 
 use super::chart::amount;
-use super::results::{Bar, Check, Form, Job, Over, Part, Prediction, Results, Series, Spread, Variation};
+use super::results::{Bar, Check, Death, Form, Job, Over, Part, Prediction, Results, Series, Spread, Variation};
 use crate::curves::calls::NULL_CALL;
 use examples::ladder::Rung;
 
@@ -85,7 +85,7 @@ fn tally(jobs: &[Job]) -> [usize; 3] {
 
 /// The widest wins on both sides.
 pub fn jobs(part: &Part<Job>) -> String {
-    let (mut dsm, mut rpc, mut even): (Vec<(&str, f64)>, Vec<(&str, f64)>, Vec<&str>) = Default::default();
+    let (mut dsm, mut rpc, mut even) = (Vec::<(&str, f64)>::new(), Vec::<(&str, f64)>::new(), Vec::<&str>::new());
     for job in &part.rows {
         match job.winner() {
             Some(Winner::Dsm(factor)) => dsm.push((&job.name, factor)),
@@ -413,4 +413,22 @@ pub fn loss(results: &Results) -> String {
     };
     let sides: Vec<String> = [side(Over::Dsm, "shared memory"), side(Over::Rpc, "RPC")].into_iter().flatten().collect();
     format!("With {:.0} % of the datagrams lost, in the best forms: {}.", 100.0 * most, sides.join("; "))
+}
+
+/// What became of the jobs of which a process died.
+pub fn deaths(rows: &[Death]) -> String {
+    let each = rows.iter().map(|death| {
+        let Death { over, done, of, answered, pause, said } = death;
+        let name = match over {
+            Over::Dsm => "shared memory",
+            Over::Rpc => "RPC",
+        };
+        let pause = amount(*pause, "s");
+        if *answered {
+            format!("Over {name} the job stood still for {pause}, went on, and gave the right answer ({said}).")
+        } else {
+            format!("Over {name} the job ended {pause} after the death, with {done} of {of} shares done and no answer ({said}).")
+        }
+    });
+    each.collect::<Vec<_>>().join(" ")
 }

@@ -47,7 +47,14 @@ fn write_page(text: &mut String, results: &Results, figures: &[Figure]) -> fmt::
     for figure in figures {
         write_figure(text, figure)?;
     }
-    text.push_str("</div>\n<h2>All figures of the jobs</h2>\n");
+    text.push_str("</div>\n");
+    let deaths = &results.deaths;
+    if !deaths.rows.is_empty() {
+        let told = escape(&findings::deaths(&deaths.rows));
+        write!(text, "<figure id=\"deaths\"><h2>A process dies in the midst of a job</h2><p>{told}</p>")?;
+        writeln!(text, "<figcaption>{}.</figcaption></figure>", escape(&deaths.how.to_string()))?;
+    }
+    text.push_str("<h2>All figures of the jobs</h2>\n");
     for job in &results.jobs.rows {
         write_job(text, job, &results.variations.rows)?;
     }
@@ -57,9 +64,9 @@ fn write_page(text: &mut String, results: &Results, figures: &[Figure]) -> fmt::
 
 fn write_figure(text: &mut String, figure: &Figure) -> fmt::Result {
     let Figure { id, title, finding, caption, chart } = figure;
-    write!(
+    writeln!(
         text,
-        "<figure id=\"{id}\"><h2>{}</h2><p>{}</p>{}<figcaption>{}</figcaption></figure>\n",
+        "<figure id=\"{id}\"><h2>{}</h2><p>{}</p>{}<figcaption>{}</figcaption></figure>",
         escape(title),
         escape(finding),
         chart.element(id, title, finding),

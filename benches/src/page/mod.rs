@@ -38,7 +38,7 @@ pub fn write(results: &Results, folder: &Path) -> Result<(), String> {
     })
 }
 
-/// Reads what [`write`] has written.
+/// Reads what [`write()`] has written.
 ///
 /// # Errors
 ///

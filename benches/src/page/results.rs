@@ -30,6 +30,8 @@ pub struct Results {
     pub variations: Part<Variation>,
     /// What the model says beside what was measured.
     pub model: Part<Prediction>,
+    /// A job during which a process dies.
+    pub deaths: Part<Death>,
 }
 
 /// What was measured together, and how.
@@ -307,6 +309,23 @@ pub struct Prediction {
     pub measured: Spread,
     /// What the model leaves out.
     pub leaves_out: String,
+}
+
+/// What became of a job of which a process died.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Death {
+    /// What it was written over.
+    pub over: Over,
+    /// Shares of the work that were done in the end.
+    pub done: u64,
+    /// All of them.
+    pub of: u64,
+    /// Whether there was an answer, and the right one.
+    pub answered: bool,
+    /// Seconds from the death to the end of the job, or for which it stood still.
+    pub pause: f64,
+    /// What was said about it.
+    pub said: String,
 }
 
 impl Prediction {

@@ -16,24 +16,17 @@ const VICTIM: usize = 1;
 /// What it says before.
 const LAST_WORDS: &str = "dies now";
 
-/// What each node does: takes shares as long as there are any.
+/// What each node does: every share whose turn it is, so that the victim comes to its fatal one however slow it is.
 ///
 /// # Errors
 /// The memory cannot be had.
 pub fn node() -> Result<(), Error> {
     let dsm = Dsm::join()?;
-    let next = dsm.alloc::<u64>(1, Placement::Node(0))?;
     // Written by whoever counted it, and fetched from there by whoever reads it.
     let found = dsm.alloc::<u64>(SHARES as usize, Placement::Block)?;
     dsm.barrier();
-    let mut mine = 0;
-    loop {
-        let share = next.fetch_add(0, 1);
-        if share >= SHARES {
-            break;
-        }
-        mine += 1;
-        if dsm.rank() == VICTIM && mine == FATAL {
+    for (number, share) in (1..).zip((dsm.rank() as u64..SHARES).step_by(dsm.size())) {
+        if dsm.rank() == VICTIM && number == FATAL {
             println!("{LAST_WORDS}");
             die();
         }
@@ -74,13 +67,16 @@ pub fn run(process: &Process) -> Result<Ending, LaunchError> {
 
 /// What nodes said, and when.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<(Instant, Vec<u8>)>>>);
+struct Heard(Arc<Mutex<Vec<Piece>>>);
+
+/// When, and what.
+type Piece = (Instant, Vec<u8>);
 
 impl Heard {
     /// Complete lines.
     fn lines(&self) -> Vec<(Instant, String)> {
         let pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |(when, bytes): &(Instant, Vec<u8>)| {
+        let of = |(when, bytes): &Piece| {
             let text = String::from_utf8_lossy(bytes).into_owned();
             text.lines().map(|line| (*when, line.to_string())).collect::<Vec<_>>()
         };

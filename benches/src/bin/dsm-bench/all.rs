@@ -1,13 +1,15 @@
 //! `dsm-bench all`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use benches::apps::{self, model};
 use benches::checksum::{self, contents::Contents, damage::Damage};
 use benches::curves::{Curve, measure as curves};
-use benches::page::results::{Bar, Check, How, Part, Results, Series};
+use benches::page::results::{Bar, Check, Death, How, Over, Part, Results, Series};
 use benches::page::{self, findings};
 use clap::Args;
+use examples::survivor::{Ending, PRIMES, Process, SHARES, over_dsm, over_rpc};
 use indicatif::ProgressBar;
 
 use super::{apps as of_apps, bar};
@@ -55,11 +57,13 @@ impl All {
             corruptions: if self.quick { 5_000 } else { 200_000 },
             seed: 1,
         };
-        let steps = single.steps() + jobs.launches() + checks.rounds + Contents::ALL.len() * Damage::ALL.len();
+        let steps = 1 + single.steps() + jobs.launches() + checks.rounds + Contents::ALL.len() * Damage::ALL.len();
         let bar = bar(steps);
         let measured = curves::measure(single, |what| step(&bar, what.to_string()))?;
         let runs = apps::measure::measure(&jobs, |case| step(&bar, format!("jobs: {case}")))?;
         let checked = self.checks(checks, &bar);
+        step(&bar, "a process dies".into());
+        let deaths = deaths()?;
         bar.finish_and_clear();
 
         let curve_how = |note: &str| How::this(WAITING, single.launches, note);
@@ -86,6 +90,7 @@ impl All {
             goodput: curve(Curve::Stream, "RPC in plain datagrams of 1,472 bytes through a relay that loses by chance"),
             datagrams: bars(Curve::Datagrams, "2 nodes, both ways, acknowledgements included"),
             checks: checked,
+            deaths: Part { how: How::this(WAITING, 1, "3 nodes; 2 workers with a name; SIGKILL"), rows: deaths },
             model: Part {
                 how: How { note: "costs from the ladder, work from a plain process, nothing fitted".into(), ..base },
                 rows: predictions,
@@ -98,6 +103,47 @@ impl All {
         let detection = checksum::detection::measure(plan, |_, _| step(bar, "damaged datagrams".into()));
         let how = How::this("none", plan.rounds, "datagrams of 1,472 bytes, copied and sealed; seed 1");
         Part { how, rows: checksum::report::checks(&figures, &detection) }
+    }
+}
+
+/// The same job over shared memory and over RPC, and the same death.
+fn deaths() -> Result<Vec<Death>, String> {
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program's own file: {error}"))?;
+    let process = |role: &str| Process { program: program.clone(), words: vec!["mortal".into(), role.into()] };
+    let death = |over, Ending { done, primes, pause, said }: Ending| Death {
+        over,
+        done,
+        of: SHARES,
+        answered: primes == Some(PRIMES),
+        pause: pause.as_secs_f64(),
+        said,
+    };
+    let shared = over_dsm::run(&process("node")).map_err(|error| error.to_string())?;
+    let called = over_rpc::run(&process("worker")).map_err(|error| error.to_string())?;
+    Ok(vec![death(Over::Dsm, shared), death(Over::Rpc, called)])
+}
+
+/// A process of the job of which one dies.
+#[derive(clap::Subcommand)]
+pub(crate) enum Mortal {
+    /// Over shared memory.
+    Node,
+    /// Over RPC.
+    Worker {
+        /// The name server.
+        binder: SocketAddr,
+        /// Whether it is the one.
+        #[arg(long)]
+        mortal: bool,
+    },
+}
+
+impl Mortal {
+    pub(crate) fn play(self) -> Result<(), String> {
+        match self {
+            Mortal::Node => over_dsm::node().map_err(|error| error.to_string()),
+            Mortal::Worker { binder, mortal } => over_rpc::work(binder, mortal).map_err(|error| error.to_string()),
+        }
     }
 }
 

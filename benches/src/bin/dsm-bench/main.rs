@@ -48,6 +48,12 @@ enum Command {
         /// As JSON.
         orders: String,
     },
+    /// A process of a job of which one dies.
+    #[command(hide = true)]
+    Mortal {
+        #[command(subcommand)]
+        role: all::Mortal,
+    },
     /// A node that measures single accesses.
     #[command(hide = true)]
     Curve {
@@ -114,6 +120,7 @@ fn main() -> ExitCode {
         Command::All(all) => all.run(),
         Command::App { orders } => ordered::<benches::apps::node::Orders>(&orders).and_then(|orders| orders.play()),
         Command::Curve { orders } => ordered::<benches::curves::node::Orders>(&orders).and_then(|orders| orders.play()),
+        Command::Mortal { role } => role.play(),
         Command::Node { part, samples } => node::play(part, samples),
     };
     match result {
