@@ -92,9 +92,17 @@ fn results() -> Results {
     let check = |name: &str, unnoticed| Check {
         name: name.into(),
         cost: 1e-7,
-        missed: ["single bit", "burst of 33 to 64 bits", "swapped 16-bit words", "zeroed run", "garbage in a word"]
-            .map(|damage| Missed { damage: damage.into(), damaged: 200_000, unnoticed })
-            .into(),
+        missed: [
+            "single bit",
+            "burst of 2 to 32 bits",
+            "burst of 33 to 64 bits",
+            "swapped 16-bit words",
+            "swapped 32-bit words",
+            "zeroed run",
+            "garbage in a word",
+        ]
+        .map(|damage| Missed { damage: damage.into(), damaged: 200_000, unnoticed })
+        .into(),
     };
     let death = |over, answered| Death {
         over,
@@ -130,7 +138,12 @@ fn results() -> Results {
             1e9 / (1.0 + x)
         }),
         datagrams: bars(&rungs, 0.5),
-        checks: part(vec![check("none, 10 us", 200_000), check("crc32", 0)]),
+        checks: part(vec![
+            check("none", 400_000),
+            check("additive", 6_701),
+            check("fletcher32", 66_714),
+            check("crc32", 0),
+        ]),
         model: part(predictions.collect()),
         deaths: part(vec![death(Over::Dsm, false), death(Over::Rpc, true)]),
     }

@@ -2,7 +2,7 @@
 
 use super::chart::{Canvas, Heat, Lines, Mark, Row, Rows, amount};
 use super::findings;
-use super::results::{Bar, Form, Job, Over, Part, Results, Series, Spread, Variation};
+use super::results::{Bar, Check, Form, Job, Over, Part, Results, Series, Spread, Variation};
 
 /// A figure, ready to be put on a page or into a file.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub fn all(results: &Results) -> Vec<Figure> {
                 jobs,
                 part,
                 &|it| (it.loss == 0.0).then_some(it.nodes as f64),
-                &|x| format!("{x} nodes"),
+                &|x| if x == 1.0 { "1 node".into() } else { format!("{x} nodes") },
                 &|it, _| it.plain.median / it.elapsed.median,
             )
         }),
@@ -207,18 +207,21 @@ fn time_chart(part: &Part<Job>) -> Canvas {
     Rows { series, rows, unit: "%", axis: "share of the time of all nodes", logarithmic: false }.draw()
 }
 
-fn check_chart(part: &Part<super::results::Check>) -> Canvas {
-    let columns = part.rows.first().map_or(&[][..], |check| &check.missed[..]).iter().map(|it| it.damage.clone());
-    let rows = part.rows.iter().map(|check| {
-        let cells = check.missed.iter().map(|it| {
-            let share = it.unnoticed as f64 / it.damaged.max(1) as f64;
-            // One in a million is to be seen as well as all of them.
-            let warmth = if share > 0.0 { (1.0 + share.log10() / 7.0).max(0.15) } else { 0.0 };
-            (it.unnoticed.to_string(), warmth)
-        });
-        (format!("{}, {}", check.name, amount(check.cost, "s")), cells.collect())
+/// A row for each kind of damage, a column for each check.
+fn check_chart(part: &Part<Check>) -> Canvas {
+    let columns = part.rows.iter().map(|check| format!("{}, {}", check.name, amount(check.cost, "s")));
+    let damages = part.rows.first().map_or(&[][..], |check| &check.missed[..]).iter().map(|it| &it.damage);
+    let rows = damages.map(|damage| {
+        let cells =
+            part.rows.iter().filter_map(|check| check.missed.iter().find(|it| it.damage == *damage)).map(|it| {
+                let share = it.unnoticed as f64 / it.damaged.max(1) as f64;
+                // One in a million is to be seen as well as all of them.
+                let warmth = if share > 0.0 { (1.0 + share.log10() / 7.0).max(0.15) } else { 0.0 };
+                (amount(it.unnoticed as f64, ""), warmth)
+            });
+        (damage.clone(), cells.collect())
     });
-    Heat { columns: columns.collect(), rows: rows.collect() }.draw()
+    Heat { rows: rows.collect(), columns: columns.collect() }.draw()
 }
 
 fn model_chart(part: &Part<super::results::Prediction>) -> Canvas {

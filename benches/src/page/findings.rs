@@ -148,8 +148,12 @@ pub fn crossing(part: &Part<Series>) -> String {
             (Some(x), _) => {
                 format!("Up to about {} accesses a page, {} is cheaper than {}.", amount(x, ""), dsm.name, other.name)
             }
-            (None, (_, Some(Winner::Dsm(_)))) => format!("{} is cheaper than {} throughout.", dsm.name, other.name),
-            (None, (_, Some(Winner::Rpc(_)))) => format!("{} is cheaper than {} throughout.", other.name, dsm.name),
+            (None, (_, Some(Winner::Dsm(_)))) => {
+                format!("{} is cheaper than {} wherever the intervals differ.", dsm.name, other.name)
+            }
+            (None, (_, Some(Winner::Rpc(_)))) => {
+                format!("{} is cheaper than {} wherever the intervals differ.", other.name, dsm.name)
+            }
             _ => format!("{} and {} do not differ beyond the intervals.", dsm.name, other.name),
         }
     });
