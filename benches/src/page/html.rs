@@ -43,7 +43,14 @@ fn write_page(text: &mut String, results: &Results, figures: &[Figure]) -> fmt::
     for (number, what) in findings::headlines(results) {
         write!(text, "<li><b>{}</b>{}</li>", escape(&number), escape(&what))?;
     }
-    write!(text, "</ul>\n<p>Measured with <code>{}</code>.</p>\n<div class=\"figures\">", escape(&results.command))?;
+    let (ladder, jobs) = (results.ladder.how.to_string(), results.jobs.how.to_string());
+    write!(
+        text,
+        "</ul>\n<p>Measured with <code>{}</code>. Single accesses: {}. Jobs: {}.</p>\n<div class=\"figures\">",
+        escape(&results.command),
+        escape(&ladder),
+        escape(&jobs)
+    )?;
     for figure in figures {
         write_figure(text, figure)?;
     }
@@ -54,7 +61,9 @@ fn write_page(text: &mut String, results: &Results, figures: &[Figure]) -> fmt::
         write!(text, "<figure id=\"deaths\"><h2>A process dies in the midst of a job</h2><p>{told}</p>")?;
         writeln!(text, "<figcaption>{}.</figcaption></figure>", escape(&deaths.how.to_string()))?;
     }
-    text.push_str("<h2>All figures of the jobs</h2>\n");
+    let (base, varied) = (results.jobs.how.to_string(), results.variations.how.to_string());
+    let how = format!("First table of each: {base}. Second: {varied}.");
+    write!(text, "<h2>All figures of the jobs</h2>\n<p>{}</p>\n", escape(&how))?;
     for job in &results.jobs.rows {
         write_job(text, job, &results.variations.rows)?;
     }
