@@ -2,6 +2,7 @@
 
 use super::chart::{Canvas, Heat, Lines, Mark, Row, Rows, amount};
 use super::findings;
+use super::findings::{accesses, jobs as of_jobs};
 use super::results::{Bar, Check, Form, Job, Over, Part, Results, Series, Spread, Variation};
 
 /// A figure, ready to be put on a page or into a file.
@@ -25,32 +26,32 @@ pub fn all(results: &Results) -> Vec<Figure> {
         results;
     let time = ("time", "s");
     [
-        figure("verdict", "DSM against RPC, job by job", jobs, findings::jobs(jobs), verdict_chart),
-        figure("traps", "What the trap costs", jobs, findings::traps(jobs), trap_chart),
-        figure("ladder", "What an access costs", ladder, findings::ladder(ladder), |part| {
+        figure("verdict", "DSM against RPC, job by job", jobs, of_jobs::jobs(jobs), verdict_chart),
+        figure("traps", "What the trap costs", jobs, of_jobs::traps(jobs), trap_chart),
+        figure("ladder", "What an access costs", ladder, accesses::ladder(ladder), |part| {
             let mut sorted = part.clone();
             sorted.rows.sort_by(|a, b| a.value.median.total_cmp(&b.value.median));
             bars(&sorted, "s", "seconds", true)
         }),
-        figure("crossing", "Where they cross", crossing, findings::crossing(crossing), |part| {
+        figure("crossing", "Where they cross", crossing, accesses::crossing(crossing), |part| {
             lines(part, ("accesses per page", ""), time, (true, true))
         }),
         figure(
             "writes",
             "Cost against writes",
             writes,
-            findings::change(writes, "From the fewest writes to the most"),
+            accesses::change(writes, "From the fewest writes to the most"),
             |part| lines(part, ("accesses that write", "%"), time, (false, true)),
         ),
         figure(
             "sharing",
             "Cost of false sharing",
             sharing,
-            findings::change(sharing, "From the fewest nodes to the most"),
+            accesses::change(sharing, "From the fewest nodes to the most"),
             |part| lines(part, ("nodes that store to one page", ""), time, (false, true)),
         ),
-        figure("time", "Where the time goes", jobs, findings::time(jobs), time_chart),
-        figure("scaling", "More nodes", variations, findings::scaling(results), |part| {
+        figure("time", "Where the time goes", jobs, of_jobs::time(jobs), time_chart),
+        figure("scaling", "More nodes", variations, of_jobs::scaling(results), |part| {
             varied(
                 jobs,
                 part,
@@ -59,7 +60,7 @@ pub fn all(results: &Results) -> Vec<Figure> {
                 &|it, _| it.plain.median / it.elapsed.median,
             )
         }),
-        figure("loss", "Jobs over links that lose datagrams", variations, findings::loss(results), |part| {
+        figure("loss", "Jobs over links that lose datagrams", variations, of_jobs::loss(results), |part| {
             let base = part.rows.iter().filter(|it| it.loss > 0.0).map(|it| it.nodes).max().unwrap_or(0);
             varied(
                 jobs,
@@ -73,14 +74,14 @@ pub fn all(results: &Results) -> Vec<Figure> {
             "goodput",
             "Goodput against loss",
             goodput,
-            findings::change(goodput, "From the least loss to the most"),
+            accesses::change(goodput, "From the least loss to the most"),
             |part| lines(part, ("datagrams lost", "%"), ("bytes per second", "B/s"), (false, true)),
         ),
-        figure("datagrams", "Datagrams per call", datagrams, findings::datagrams(datagrams), |part| {
+        figure("datagrams", "Datagrams per call", datagrams, accesses::datagrams(datagrams), |part| {
             bars(part, "", "datagrams", false)
         }),
-        figure("checks", "What a check costs and what it misses", checks, findings::checks(checks), check_chart),
-        figure("model", "The model beside the measurement", model, findings::model(model), model_chart),
+        figure("checks", "What a check costs and what it misses", checks, accesses::checks(checks), check_chart),
+        figure("model", "The model beside the measurement", model, of_jobs::model(model), model_chart),
     ]
     .into_iter()
     .flatten()
@@ -202,7 +203,7 @@ fn time_chart(part: &Part<Job>) -> Canvas {
         }
     };
     let best = |job| [Over::Dsm, Over::Rpc].into_iter().filter_map(move |over| Some(row(job, Job::best(job, over)?)));
-    let series = findings::TIMES.map(String::from).to_vec();
+    let series = of_jobs::TIMES.map(String::from).to_vec();
     let rows = part.rows.iter().flat_map(best).collect();
     Rows { series, rows, unit: "%", axis: "share of the time of all nodes", logarithmic: false }.draw()
 }

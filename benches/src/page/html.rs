@@ -57,7 +57,7 @@ fn write_page(text: &mut String, results: &Results, figures: &[Figure]) -> fmt::
     text.push_str("</div>\n");
     let deaths = &results.deaths;
     if !deaths.rows.is_empty() {
-        let told = escape(&findings::deaths(&deaths.rows));
+        let told = escape(&findings::jobs::deaths(&deaths.rows));
         write!(text, "<figure id=\"deaths\"><h2>A process dies in the midst of a job</h2><p>{told}</p>")?;
         writeln!(text, "<figcaption>{}.</figcaption></figure>", escape(&deaths.how.to_string()))?;
     }
