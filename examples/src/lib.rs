@@ -23,6 +23,7 @@ pub mod bank;
 pub mod counter;
 pub mod figures;
 pub mod file_transfer;
+pub mod guard;
 pub mod hello;
 pub mod jacobi;
 pub mod ladder;

@@ -1,10 +1,13 @@
 //! `dsm-node call`: one call of any service, in JSON.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use clap::Args;
+use rpc::names::BinderClient;
 use rpc::reflection::{JSON_BYTES_MAX, JsonError, MethodInfo, ReflectionClient, ServiceInfo};
-use rpc::{Client, Failure, Ran};
+use rpc::trace::Trace;
+use rpc::{Client, ClientConfig, Failure, Ran};
 
 use super::target::{Place, Target};
 use super::{Failed, Reach, finish, status};
@@ -19,7 +22,7 @@ const REPEATS: usize = 2;
 /// have.
 #[derive(Args)]
 #[command(
-    after_help = "Examples: dsm-node call bank.deposit '[\"ada\", 5]'\n          dsm-node call bank.balance '{\"account\": \"ada\"}'\n          dsm-node call 127.0.0.1:4000/Bank.balance '[\"ada\"]'"
+    after_help = "Examples: dsm-node call bank.deposit '[\"ada\", 5]' --key-file k\n          dsm-node call bank.balance '{\"account\": \"ada\"}' --key-file k --trace balance.txt\n          dsm-node call 127.0.0.1:4000/Bank.balance '[\"ada\"]' --plain"
 )]
 pub struct Call {
     /// NAME.method of a registered name, or IP:PORT/Service.method
@@ -29,6 +32,11 @@ pub struct Call {
     /// A JSON array of all arguments, or an object by name; `-` reads it from the standard input
     #[arg(value_name = "JSON", default_value = "[]")]
     arguments: String,
+
+    /// Write every datagram of this call, those to the name server too, to this file as a packet ladder, and to FILE.pcapng for
+    /// Wireshark
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 
     #[command(flatten)]
     reach: Reach,
@@ -41,7 +49,7 @@ impl Call {
 
     fn call(&self) -> Result<String, Failed> {
         let arguments = self.arguments()?;
-        let (client, service) = self.find()?;
+        let (client, service) = self.find(&self.config()?)?;
         let mirror = ReflectionClient::new(client);
         let method = self.method(&mirror, &service)?;
         let mut repeats = if method.idempotent { REPEATS } else { 0 };
@@ -65,13 +73,21 @@ impl Call {
         Ok(text)
     }
 
+    /// Every socket of this call shows its datagrams to the same trace.
+    fn config(&self) -> Result<ClientConfig, Failed> {
+        let mut config = self.reach.config()?;
+        let cannot = |error| Failed::new(status::FAILED, format!("cannot write the trace: {error}"));
+        config.driver.trace = self.trace.as_ref().map(Trace::create).transpose().map_err(cannot)?;
+        Ok(config)
+    }
+
     /// Whom to call, and the service's name.
-    fn find(&self) -> Result<(Client, String), Failed> {
+    fn find(&self, config: &ClientConfig) -> Result<(Client, String), Failed> {
         match &self.target.place {
-            Place::At(addr, service) => Ok((self.reach.connect(*addr)?, service.clone())),
+            Place::At(addr, service) => Ok((Client::connect(*addr, config.clone())?, service.clone())),
             Place::Name(name) => {
-                let binder = self.reach.binder()?;
                 let at = self.reach.binder;
+                let binder = BinderClient::new(Client::connect(at, config.clone())?);
                 let entries = match binder.resolve(name.clone()) {
                     Ok(entries) => entries,
                     Err(Failure::Application(error)) => {
@@ -81,7 +97,7 @@ impl Call {
                     Err(Failure::Call(error)) => return Err(Failed::binder(at, error)),
                 };
                 let service = entries.into_iter().map(|entry| entry.service).next().unwrap_or_default();
-                Ok((Client::by_name(at, name, self.reach.config()?)?, service))
+                Ok((Client::by_name(at, name, config.clone())?, service))
             }
         }
     }

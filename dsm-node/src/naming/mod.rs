@@ -1,20 +1,21 @@
 //! Names and services from the shell: the name server, and a client that needs no stubs.
 
 mod call;
+mod key;
 mod server;
 mod services;
 mod target;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use examples::guard::{Guard, GuardError};
 use rpc::names::BinderClient;
-use rpc::wire::Integrity;
-use rpc::{Client, ClientConfig, Key, Ran, Security, StartError};
+use rpc::{Client, ClientConfig, Ran, StartError};
 
 pub use call::Call;
+pub use key::NewKey;
 pub use server::Names;
 pub use services::Services;
 
@@ -46,22 +47,6 @@ struct Reach {
 
     #[command(flatten)]
     guard: Guard,
-}
-
-/// Who may take part: name server, servers and callers have the same.
-#[derive(Args)]
-struct Guard {
-    /// The file with the key that name server, servers and callers share: 64 hexadecimal digits. Without one nobody is kept out, and
-    /// nothing is encrypted
-    #[arg(long, value_name = "PATH")]
-    key_file: Option<PathBuf>,
-}
-
-impl Guard {
-    fn security(&self) -> Result<Security, Failed> {
-        let Some(path) = &self.key_file else { return Ok(Security::Plain(Integrity::Crc32)) };
-        Key::from_file(path).map(Security::from).map_err(|error| Failed::new(status::USAGE, error.to_string()))
-    }
 }
 
 impl Reach {
@@ -103,6 +88,12 @@ impl Failed {
         let words =
             format!("the name server at {binder}: {error}; `dsm-node names` starts one, --binder says where it is");
         Failed::new(status::FAILED, words)
+    }
+}
+
+impl From<GuardError> for Failed {
+    fn from(error: GuardError) -> Self {
+        Failed::new(status::USAGE, error.to_string())
     }
 }
 

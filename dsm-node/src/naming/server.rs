@@ -4,11 +4,12 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use clap::Args;
+use examples::guard::Guard;
 use rpc::Server;
 use rpc::driver::DriverConfig;
 use rpc::names::{BinderServer, Limits, NameServer};
 
-use super::{DEFAULT_BINDER, Failed, Guard, status};
+use super::{DEFAULT_BINDER, Failed, status};
 use crate::{complain, signals};
 
 /// Keep the names under which servers are found, until a signal ends it
@@ -17,7 +18,7 @@ use crate::{complain, signals};
 /// restarted comes back within seconds.
 #[derive(Args)]
 #[command(
-    after_help = "Example: dsm-node names & bank serve --register 127.0.0.1:4747 & dsm-node call bank.deposit '[\"ada\", 5]'"
+    after_help = "Example: dsm-node key k; dsm-node names --key-file k & bank serve --register 127.0.0.1:4747 --key-file k &\n         dsm-node call bank.deposit '[\"ada\", 5]' --key-file k"
 )]
 pub struct Names {
     /// Where to serve; port 0 is any free one

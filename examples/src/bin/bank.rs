@@ -1,10 +1,11 @@
 //! A bank that is called by name.
 //!
-//! In one shell `dsm-node names`, in a second and a third `bank serve --register 127.0.0.1:4747`, in a fourth `bank deposit ada 5`
-//! and `dsm-node call bank.balance '["ada"]'`; then end one branch, and go on.
+//! `dsm-node key k` makes a key. In one shell `dsm-node names --key-file k`, in a second and a third `bank serve --register 127.0.0.1:4747
+//! --key-file k`, in a fourth `bank deposit ada 5 --key-file k` and `dsm-node call bank.balance '["ada"]' --key-file k`; then end one
+//! branch, and go on. Where nobody need be kept out, all of them take `--plain` instead.
 //!
-//! The lesson of byte orders: `bank serve --listen 127.0.0.1:4000 --byte-order foreign` plays a machine of the other kind that
-//! writes what it has in memory, and `bank deposit ada 1 --server 127.0.0.1:4000 --byte-order native` calls it from this one.
+//! The lesson of byte orders: `bank serve --plain --listen 127.0.0.1:4000 --byte-order foreign` plays a machine of the other kind that
+//! writes what it has in memory, and `bank deposit ada 1 --plain --server 127.0.0.1:4000 --byte-order native` calls it from this one.
 
 use std::error::Error;
 use std::io::Write;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use examples::bank::{BankClient, BankServer, Branch};
+use examples::guard::Guard;
 use rpc::codec::ByteOrder;
 use rpc::driver::DriverConfig;
 use rpc::names::{LEASE, RegistrationState};
@@ -72,6 +74,8 @@ struct Serve {
     /// How to write numbers
     #[arg(long, default_value = "network")]
     byte_order: Order,
+    #[command(flatten)]
+    guard: Guard,
 }
 
 /// Where the branch is.
@@ -89,6 +93,8 @@ struct To {
     /// How to write numbers
     #[arg(long, default_value = "network")]
     byte_order: Order,
+    #[command(flatten)]
+    guard: Guard,
 }
 
 /// The order of the bytes of a number.
@@ -133,7 +139,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 impl Serve {
     fn run(&self) -> Outcome<()> {
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
-        let mut builder = Server::builder(DriverConfig::plain())
+        let mut builder = Server::builder(DriverConfig::new(self.guard.security()?))
             .byte_order(self.byte_order.into())
             .bind(self.listen)?
             .lease(Duration::from_millis(self.lease))
@@ -168,7 +174,7 @@ fn say(line: std::fmt::Arguments<'_>) {
 
 impl To {
     fn go(&self, errand: impl FnOnce(&BankClient) -> Outcome<u64>) -> Outcome<()> {
-        let config = ClientConfig { byte_order: self.byte_order.into(), ..ClientConfig::plain() };
+        let config = ClientConfig { byte_order: self.byte_order.into(), ..ClientConfig::new(self.guard.security()?) };
         let client = match self.server {
             Some(server) => Client::connect(server, config)?,
             None => Client::by_name(self.binder, &self.name, config)?,

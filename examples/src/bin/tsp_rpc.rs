@@ -12,11 +12,11 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use examples::guard::Guard;
 use examples::tsp::over_rpc::{self, TspServer};
 use examples::tsp::{Choice, Chosen, Report};
 use rpc::driver::DriverConfig;
 use rpc::trace::Trace;
-use rpc::wire::Integrity;
 use rpc::{Key, Security};
 
 /// How long workers that have nothing left to do are waited for.
@@ -72,30 +72,13 @@ struct Seeing {
 
 impl Seeing {
     fn config(&self, security: Security) -> Result<DriverConfig, String> {
-        let trace = self.trace.as_ref().map(Trace::create).transpose().map_err(|error| error.to_string())?;
+        let trace = self.trace.as_ref().map(Trace::create).transpose().map_err(text)?;
         Ok(DriverConfig { trace, ..DriverConfig::new(security) })
     }
 }
 
-/// Who may take part.
-#[derive(clap::Args)]
-#[group(required = true, multiple = false)]
-struct Guard {
-    /// The file with the key that server and workers share: 64 hexadecimal digits
-    #[arg(long, value_name = "PATH")]
-    key_file: Option<PathBuf>,
-    /// No key: whoever reaches the server can take part
-    #[arg(long)]
-    plain: bool,
-}
-
-impl Guard {
-    fn security(&self) -> Result<Security, String> {
-        match &self.key_file {
-            Some(path) => Key::from_file(path).map(Security::from).map_err(|error| error.to_string()),
-            None => Ok(Security::Plain(Integrity::Crc32)),
-        }
-    }
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 fn main() -> ExitCode {
@@ -103,10 +86,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.role {
         None => all_in_one(&arguments.choice, arguments.workers, &arguments.seeing),
         Some(Role::Serve { listen, guard, choice, seeing }) => {
-            guard.security().and_then(|security| serve(&choice, listen, &seeing, security))
+            guard.security().map_err(text).and_then(|security| serve(&choice, listen, &seeing, security))
         }
         Some(Role::Work { server, guard, seeing }) => {
-            guard.security().and_then(|security| work(server, &seeing, security))
+            guard.security().map_err(text).and_then(|security| work(server, &seeing, security))
         }
     };
     match outcome {
@@ -119,12 +102,12 @@ fn main() -> ExitCode {
 }
 
 fn work(server: SocketAddr, seeing: &Seeing, security: Security) -> Result<(), String> {
-    over_rpc::work(server, seeing.config(security)?).map(|_| ()).map_err(|error| error.to_string())
+    over_rpc::work(server, seeing.config(security)?).map(|_| ()).map_err(text)
 }
 
 fn start(chosen: &Chosen, listen: SocketAddr, seeing: &Seeing, security: Security) -> Result<TspServer, String> {
     TspServer::start(listen, &chosen.problem, &chosen.text, chosen.ascent, chosen.depth, seeing.config(security)?)
-        .map_err(|error| error.to_string())
+        .map_err(text)
 }
 
 fn serve(choice: &Choice, listen: SocketAddr, seeing: &Seeing, security: Security) -> Result<(), String> {
@@ -142,7 +125,7 @@ fn serve(choice: &Choice, listen: SocketAddr, seeing: &Seeing, security: Securit
 
 fn all_in_one(choice: &Choice, workers: u8, seeing: &Seeing) -> Result<(), String> {
     let chosen = choice.load()?;
-    let key = Key::random().map_err(|error| error.to_string())?;
+    let key = Key::random().map_err(text)?;
     let server = start(&chosen, SocketAddr::from(([127, 0, 0, 1], 0)), seeing, key.clone().into())?;
     let mut workers =
         Workers::start(workers, server.local_addr(), &key).map_err(|error| format!("no worker: {error}"))?;

@@ -1,9 +1,9 @@
 //! The key that endpoints share.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -31,6 +31,14 @@ pub enum KeyError {
     /// The file cannot be read.
     #[error("cannot read the key file {path}: {source}")]
     File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No new file can be made for a key. One that is there already is never replaced.
+    #[error("cannot make the key file {path}: {source}")]
+    Create {
         /// Which.
         path: PathBuf,
         /// Why.
@@ -94,6 +102,23 @@ impl Key {
         key
     }
 
+    /// Writes the key to a new file that only its owner can open, as [`Key::from_file`] wants it.
+    ///
+    /// # Errors
+    /// [`KeyError::Create`]: also where there is such a file already, for whoever uses its key would be locked out.
+    pub fn to_new_file(&self, path: &Path) -> Result<(), KeyError> {
+        let failed = |source| KeyError::Create { path: path.to_owned(), source };
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let mut text = String::with_capacity(2 * KEY_BYTES + 1);
+        for byte in self.bytes {
+            text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0')));
+        }
+        text.push('\n');
+        let written = file.write_all(text.as_bytes()).map_err(failed);
+        text.zeroize();
+        written
+    }
+
     /// The key in a variable of the environment: 64 hexadecimal digits. Other processes of the same user can read it there, and
     /// every child inherits it: a file is better.
     ///
@@ -140,7 +165,6 @@ impl Drop for Key {
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::io::Write;
 
     use super::*;
 
@@ -170,6 +194,15 @@ mod tests {
         let file = Kept::new("good", &format!("{DIGITS}\n"), 0o600);
         let key = Key::from_file(&file.0).unwrap();
         assert_eq!(key, Key::from_bytes(std::array::from_fn(|place| place as u8)));
+    }
+
+    #[test]
+    fn a_key_that_was_written_to_a_new_file_is_read_from_it_and_never_replaced() {
+        let kept = Kept(std::env::temp_dir().join(format!("rpc-key-{}-new", std::process::id())));
+        let key = Key::random().unwrap();
+        key.to_new_file(&kept.0).unwrap();
+        assert!(matches!(Key::random().unwrap().to_new_file(&kept.0), Err(KeyError::Create { .. })));
+        assert_eq!(Key::from_file(&kept.0).unwrap(), key);
     }
 
     #[test]
