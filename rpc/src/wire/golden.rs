@@ -42,3 +42,32 @@ fn a_frame_is_sequence_index_count_channel_and_length() {
     let hex = "0102030405060708 0102 0304 05 0607";
     assert_eq!(written(|out| write_frame_header(fragment, 0x0607, out)), golden(hex));
 }
+
+#[test]
+fn a_hello_is_boot_epoch_and_two_limits() {
+    let hello = Hello { boot: 0x0102_0304_0506_0708, datagram_max: 0x1112_1314, message_max: 0x2122_2324 };
+    assert_eq!(written(|out| hello.write(out)), golden("0102030405060708 11121314 21222324"));
+}
+
+#[test]
+fn a_reset_is_a_reason_and_a_boot_epoch() {
+    let reasons = [ResetReason::NoSession, ResetReason::Version, ResetReason::Protection, ResetReason::WrongKey];
+    for (number, reason) in (1..).zip(reasons) {
+        let reset = Reset { reason, boot: 0x0102_0304_0506_0708 };
+        assert_eq!(written(|out| reset.write(out)), golden(&format!("{number:02x} 0102030405060708")));
+    }
+}
+
+#[test]
+fn a_hello_with_its_prefix_and_crc_is_the_same_in_every_version() {
+    let from = SessionId(0x1112_1314_1516_1718);
+    let prefix = Prefix { version: 1, kind: Kind::Hello, flags: Flags::default(), to: SessionId(0), from };
+    let hello = Hello { boot: 1, datagram_max: 1_472, message_max: 1 << 20 };
+    let datagram = written(|out| {
+        prefix.write(out);
+        hello.write(out);
+        Integrity::Crc32.seal(out);
+    });
+    let hex = "444d 01 01 00 0000000000000000 1112131415161718 0000000000000001 000005c0 00100000";
+    assert_eq!((datagram.get(..hex.replace(' ', "").len()), datagram.len()), (Some(&*golden(hex)), 2 * HELLO_BYTES));
+}
