@@ -13,20 +13,19 @@ use crate::page::results::{Form, Job, Over, Spread, Time, Variation};
 /// All runs of a form under the same circumstances, by job and form.
 pub type Runs = BTreeMap<(String, String, Case), Vec<Run>>;
 
-/// Carries the plan out, and calls `progress` before each launch.
+/// Launches every case of a round, and calls `progress` before each.
 ///
 /// # Errors
 ///
 /// A launch failed, or a job gave a wrong answer: a sentence for the user.
-pub fn measure(plan: &Plan, mut progress: impl FnMut(Case)) -> Result<Runs, String> {
-    let mut runs = Runs::new();
-    for (round, case) in plan.in_turn() {
+pub fn measure(plan: &Plan, round: usize, runs: &mut Runs, mut progress: impl FnMut(Case)) -> Result<(), String> {
+    for case in plan.round(round) {
         progress(case);
         for run in launch_once(plan, case, round as u64)? {
             runs.entry((run.job.clone(), run.form.clone(), case)).or_default().push(run);
         }
     }
-    Ok(runs)
+    Ok(())
 }
 
 fn launch_once(plan: &Plan, case: Case, seed: u64) -> Result<Vec<Run>, String> {

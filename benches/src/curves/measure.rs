@@ -42,11 +42,6 @@ impl Plan {
         Plan { quick, launches: if quick { 2 } else { 7 } }
     }
 
-    /// Of the ladder alone.
-    pub const fn ladder() -> [Curve; 1] {
-        [Curve::Ladder]
-    }
-
     fn round(&self) -> Vec<Launch> {
         let launch = |curve, nodes, x| Launch { curve, nodes, x };
         let mut all = vec![
@@ -66,34 +61,38 @@ impl Plan {
     }
 }
 
-/// Carries the plan out, and calls `progress` before each launch.
-///
-/// # Errors
-///
-/// A launch failed: a sentence for the user.
-pub fn measure(plan: Plan, mut progress: impl FnMut(&str)) -> Result<Measured, String> {
-    let mut measured = Measured::default();
-    for round in 0..plan.launches {
+impl Measured {
+    /// Launches every curve once, and calls `progress` before each launch.
+    ///
+    /// # Errors
+    ///
+    /// A launch failed: a sentence for the user.
+    pub fn measure(&mut self, plan: Plan, round: usize, mut progress: impl FnMut(&str)) -> Result<(), String> {
         for launch in plan.round() {
             progress(&format!("{:?}", launch.curve).to_lowercase());
-            measured.0.extend(launch_once(launch, plan.quick, round as u64)?.into_iter().map(|it| (launch.curve, it)));
+            self.launch(launch, plan.quick, round)?;
         }
         for loss in lines::LOSSES {
             progress("goodput");
-            measured.0.push((Curve::Stream, goodput(plan, loss, round)?));
+            self.0.push((Curve::Stream, goodput(plan, loss, round)?));
         }
+        Ok(())
     }
-    Ok(measured)
-}
 
-/// The ladder alone.
-///
-/// # Errors
-///
-/// A launch failed: a sentence for the user.
-pub fn ladder(quick: bool) -> Result<Measured, String> {
-    let launch = Launch { curve: Curve::Ladder, nodes: examples::ladder::NODES, x: 0 };
-    Ok(Measured(launch_once(launch, quick, 0)?.into_iter().map(|it| (Curve::Ladder, it)).collect()))
+    /// Launches the ladder alone once.
+    ///
+    /// # Errors
+    ///
+    /// A launch failed: a sentence for the user.
+    pub fn measure_ladder(&mut self, quick: bool, round: usize) -> Result<(), String> {
+        self.launch(Launch { curve: Curve::Ladder, nodes: examples::ladder::NODES, x: 0 }, quick, round)
+    }
+
+    fn launch(&mut self, launch: Launch, quick: bool, round: usize) -> Result<(), String> {
+        let samples = launch_once(launch, quick, round as u64)?;
+        self.0.extend(samples.into_iter().map(|sample| (launch.curve, sample)));
+        Ok(())
+    }
 }
 
 fn launch_once(Launch { curve, nodes, x }: Launch, quick: bool, seed: u64) -> Result<Vec<Sample>, String> {
@@ -115,11 +114,6 @@ fn goodput(plan: Plan, loss: u32, round: usize) -> Result<Sample, String> {
 }
 
 impl Measured {
-    /// Adds what other launches measured.
-    pub fn extend(&mut self, other: Measured) {
-        self.0.extend(other.0);
-    }
-
     /// The series of a curve, in the order in which they were met, each with its points from left to right.
     pub fn series(&self, curve: Curve) -> Vec<Series> {
         let mut all: Vec<(&str, Vec<Runs>)> = Vec::new();

@@ -12,7 +12,8 @@ use super::{Form, Outcome, Over, PAGE, Pair, PairError, measured, mixed, timed};
 
 /// Words of an item: 32 KiB.
 const ITEM: usize = 4_096;
-/// Items that wait for one taker, at most.
+/// Items that wait for one taker, at most, where the place of one is used again. To take pages back that a taker has costs more than
+/// to fetch them.
 const RING: u64 = 4;
 
 /// The job.
@@ -26,16 +27,16 @@ pub const PAIR: Pair = Pair {
         Form {
             name: "dsm-naive",
             over: Over::Dsm,
-            what: "all counts of items on one page",
+            what: "a ring of 4 items, all counts on one page",
             items: RINGS,
-            run: |dsm, size| hand_over(dsm, size, 1),
+            run: |dsm, size| hand_over(dsm, size, RING, 1),
         },
         Form {
             name: "dsm",
             over: Over::Dsm,
-            what: "each count on a page of its own, items fetched ahead",
+            what: "no item overwritten, each count on its own page, fetched ahead",
             items: RINGS,
-            run: |dsm, size| hand_over(dsm, size, PAGE),
+            run: |dsm, size| hand_over(dsm, size, size, PAGE),
         },
         Form {
             name: "rpc-naive",
@@ -102,13 +103,14 @@ struct Rings<'d> {
     items: SharedArray<'d, u64>,
     made: SharedArray<'d, u64>,
     taken: SharedArray<'d, u64>,
+    length: u64,
     spacing: usize,
 }
 
 impl<'d> Rings<'d> {
-    fn new(dsm: &'d Dsm, spacing: usize) -> Result<Self, PairError> {
+    fn new(dsm: &'d Dsm, length: u64, spacing: usize) -> Result<Self, PairError> {
         let nodes = dsm.size();
-        let items = dsm.alloc(nodes * RING as usize * ITEM, Placement::Node(0))?;
+        let items = dsm.alloc(nodes * length as usize * ITEM, Placement::Node(0))?;
         let counts = dsm.alloc(nodes * spacing, Placement::Node(0))?;
         // Where it does not matter who gets in whose way, one array has both counts of all.
         let taken = if spacing == 1 {
@@ -116,11 +118,11 @@ impl<'d> Rings<'d> {
         } else {
             dsm.alloc(nodes * spacing, Placement::Block)?
         };
-        Ok(Rings { items, made: counts, taken, spacing })
+        Ok(Rings { items, made: counts, taken, length, spacing })
     }
 
     fn start(&self, taker: u64, number: u64) -> usize {
-        (taker * RING + number % RING) as usize * ITEM
+        (taker * self.length + number % self.length) as usize * ITEM
     }
 
     fn count(&self, taker: u64) -> usize {
@@ -131,7 +133,7 @@ impl<'d> Rings<'d> {
     fn make(&self, takers: std::ops::Range<u64>, size: u64) {
         for number in 0..size {
             for taker in takers.clone() {
-                await_that(|| self.taken.get(self.count(taker)) + RING > number);
+                await_that(|| number < self.length || self.taken.get(self.count(taker)) + self.length > number);
                 self.items.write(self.start(taker, number), &item(taker, number));
                 self.made.set(self.count(taker), number + 1);
             }
@@ -161,8 +163,8 @@ fn await_that(holds: impl Fn() -> bool) {
     }
 }
 
-fn hand_over(dsm: &Dsm, size: u64, spacing: usize) -> Result<Outcome, PairError> {
-    let rings = Rings::new(dsm, spacing)?;
+fn hand_over(dsm: &Dsm, size: u64, length: u64, spacing: usize) -> Result<Outcome, PairError> {
+    let rings = Rings::new(dsm, length, spacing)?;
     let (me, takers) = (dsm.rank() as u64, takers(dsm.size() as u64));
     let ahead = spacing > 1;
     measured(dsm, || {

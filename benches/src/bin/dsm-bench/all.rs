@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use benches::apps::measure::Runs;
 use benches::apps::{self, model};
 use benches::checksum::{self, contents::Contents, damage::Damage};
-use benches::curves::{Curve, measure as curves};
+use benches::curves::Curve;
+use benches::curves::measure::{self as curves, Measured};
 use benches::page::results::{Bar, Check, Death, How, Over, Part, Results, Series};
 use benches::page::{self, findings};
 use clap::Args;
 use examples::survivor::{Ending, PRIMES, Process, SHARES, over_dsm, over_rpc};
 use indicatif::ProgressBar;
 
-use super::{apps as of_apps, bar};
+use super::{apps as of_apps, bar, step};
 
 const WAITING: &str = "polling 100 us, then sleeping";
 
@@ -59,8 +61,14 @@ impl All {
         };
         let steps = 1 + single.steps() + jobs.launches() + checks.rounds + Contents::ALL.len() * Damage::ALL.len();
         let bar = bar(steps);
-        let measured = curves::measure(single, |what| step(&bar, what.to_string()))?;
-        let runs = apps::measure::measure(&jobs, |case| step(&bar, format!("jobs: {case}")))?;
+        let (mut measured, mut runs) = (Measured::default(), Runs::new());
+        // In turns: what the machine does beside changes from minute to minute, and jobs are compared with single accesses.
+        for round in 0..jobs.rounds().max(single.launches) {
+            if round < single.launches {
+                measured.measure(single, round, |what| step(&bar, what.to_string()))?;
+            }
+            apps::measure::measure(&jobs, round, &mut runs, |case| step(&bar, format!("jobs: {case}")))?;
+        }
         let checked = self.checks(checks, &bar);
         step(&bar, "a process dies".into());
         let deaths = deaths()?;
@@ -145,9 +153,4 @@ impl Mortal {
             Mortal::Worker { binder, mortal } => over_rpc::work(binder, mortal).map_err(|error| error.to_string()),
         }
     }
-}
-
-fn step(bar: &ProgressBar, what: String) {
-    bar.set_message(what);
-    bar.inc(1);
 }

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use benches::apps::{self, Plan, measure, model, table};
+use benches::apps::measure::{self, Runs};
+use benches::apps::{self, Plan, model, table};
 use benches::curves::Curve;
-use benches::curves::measure as curves;
+use benches::curves::measure::Measured;
 use benches::page::results::{How, Part};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use examples::pairs;
 
-use super::{bar, conclude};
+use super::{bar, conclude, step};
 
 /// Whole jobs over shared memory and over RPC, each in its naive and its good form
 ///
@@ -37,15 +38,15 @@ pub(crate) struct Apps {
 impl Apps {
     pub(crate) fn run(&self) -> Result<(), String> {
         let plan = Plan::new(self.quick, self.jobs.clone());
-        let bar = bar(1 + plan.launches());
-        bar.set_message("single accesses");
-        bar.inc(1);
-        let ladder = curves::ladder(self.quick)?.bars(Curve::Ladder);
-        let runs = measure::measure(&plan, |case| {
-            bar.set_message(format!("jobs: {case}"));
-            bar.inc(1);
-        })?;
+        let bar = bar(plan.rounds() + plan.launches());
+        let (mut accesses, mut runs) = (Measured::default(), Runs::new());
+        for round in 0..plan.rounds() {
+            step(&bar, "single accesses".into());
+            accesses.measure_ladder(self.quick, round)?;
+            measure::measure(&plan, round, &mut runs, |case| step(&bar, format!("jobs: {case}")))?;
+        }
         bar.finish_and_clear();
+        let ladder = accesses.bars(Curve::Ladder);
         let jobs = Part { how: how(&plan), rows: measure::jobs(&plan, &runs) };
         let variations = measure::variations(&plan, &runs);
         let predictions = model::predictions(&ladder, &jobs.rows);

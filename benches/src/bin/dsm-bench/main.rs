@@ -146,6 +146,12 @@ fn bar(steps: usize) -> ProgressBar {
     bar
 }
 
+/// The next step of a bar.
+fn step(bar: &ProgressBar, what: String) {
+    bar.set_message(what);
+    bar.inc(1);
+}
+
 /// Prints the table, and writes the file if one was asked for.
 fn conclude(table: &str, json: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), String> {
     print!("{table}");

@@ -204,17 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn a_prediction_that_is_far_off_says_what_it_leaves_out() {
-        let prediction = |predicted, why: &str| Prediction {
-            job: "a".into(),
+    fn predictions_are_counted_by_job_and_one_that_is_far_off_says_what_it_leaves_out() {
+        let prediction = |job: &str, predicted, measured, why: &str| Prediction {
+            job: job.into(),
             form: "dsm".into(),
             predicted,
-            measured: spread(1.0),
+            measured: spread(measured),
             leaves_out: why.into(),
         };
-        let rows = vec![prediction(1.1, "nothing"), prediction(0.6, "queues; turns"), prediction(3.0, "turns")];
+        let rows = vec![
+            prediction("a", 30.0, 10.0, "turns"),
+            prediction("a", 1.1, 1.0, "nothing"),
+            prediction("b", 0.6, 1.0, "queues; turns"),
+        ];
         let text = jobs::model(&part(rows));
-        assert!(text.starts_with("Of 3 predictions 1 are within 30 %, 2 within a factor of 2."), "{text}");
-        assert!(text.ends_with("it leaves out: queues; turns."), "{text}");
+        let counts = "Of 2 jobs, each in its quickest form, 1 are predicted within 30 % and 2 within a factor of 2; of all 3 predictions 1 and 2.";
+        assert!(text.starts_with(counts), "{text}");
+        assert!(text.ends_with("it leaves out: turns; queues."), "{text}");
     }
 }
