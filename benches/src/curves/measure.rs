@@ -55,7 +55,7 @@ impl Plan {
         all
     }
 
-    /// How often [`measure`] calls `progress`.
+    /// How often [`Measured::measure`] calls `progress`, in all rounds together.
     pub fn steps(&self) -> usize {
         self.launches * (self.round().len() + lines::LOSSES.len())
     }
