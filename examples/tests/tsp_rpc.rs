@@ -88,6 +88,34 @@ fn a_worker_without_a_server_ends_with_an_error() {
 }
 
 #[test]
+fn server_and_workers_by_hand_are_told_what_to_do_about_a_missing_key() {
+    let commands: [&[&str]; 2] = [&["serve", "--listen", "127.0.0.1:0"], &["work", "--server", "127.0.0.1:9"]];
+    for command in commands {
+        let output = run(command);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && words.starts_with("tsp_rpc: no key: `dsm-node key FILE` makes"), "{words}");
+        assert!(words.contains("`--plain` goes without"), "{words}");
+    }
+}
+
+#[test]
+fn a_worker_with_another_key_is_refused_and_one_with_the_same_does_the_work() {
+    let (published, server) = server("burma14");
+    let path = std::env::temp_dir().join(format!("tsp-rpc-key-{}", std::process::id()));
+    let addr = server.local_addr().to_string();
+    let work = |key: Key| {
+        key.to_new_file(&path).unwrap();
+        let output = run(&["work", "--key-file", path.to_str().unwrap(), "--server", &addr]);
+        std::fs::remove_file(&path).unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (fine, words) = work(Key::from_bytes([6; 32]));
+    assert!(!fine && words.contains("has another key, most likely: give both sides the same one"), "{words}");
+    assert_eq!(work(key()), (true, String::new()));
+    assert_eq!(server.wait(HANG).unwrap().length, published.optimum);
+}
+
+#[test]
 fn arguments_out_of_bounds_are_refused_with_the_bounds() {
     let refusals: [(&[&str], &str); 6] = [
         (&["--workers", "0"], "1..=64"),

@@ -4,13 +4,12 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
-use rpc::names::BinderClient;
 use rpc::reflection::{JSON_BYTES_MAX, JsonError, MethodInfo, ReflectionClient, ServiceInfo};
-use rpc::trace::Trace;
 use rpc::{Client, ClientConfig, Failure, Ran};
 
 use super::target::{Place, Target};
 use super::{Failed, Reach, finish, status};
+use crate::complain;
 
 /// How often a call that may have run is made again, if that does no harm.
 const REPEATS: usize = 2;
@@ -34,7 +33,7 @@ pub struct Call {
     arguments: String,
 
     /// Write every datagram of this call, those to the name server too, to this file as a packet ladder, and to FILE.pcapng for
-    /// Wireshark
+    /// Wireshark: readable, with a key too
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 
@@ -48,13 +47,23 @@ impl Call {
     }
 
     fn call(&self) -> Result<String, Failed> {
+        let mut config = self.reach.config()?;
         let arguments = self.arguments()?;
-        let (client, service) = self.find(&self.config()?)?;
+        config.driver.trace = self.reach.guard.trace(self.trace.as_deref())?;
+        let outcome = self.call_with(&config, &arguments);
+        if let Some(failure) = config.driver.trace.and_then(|trace| trace.failure()) {
+            complain(format_args!("the trace has ended early: {failure}"));
+        }
+        outcome
+    }
+
+    fn call_with(&self, config: &ClientConfig, arguments: &str) -> Result<String, Failed> {
+        let (client, service) = self.find(config)?;
         let mirror = ReflectionClient::new(client);
         let method = self.method(&mirror, &service)?;
         let mut repeats = if method.idempotent { REPEATS } else { 0 };
         loop {
-            match mirror.call(service.clone(), method.name.clone(), arguments.clone()) {
+            match mirror.call(service.clone(), method.name.clone(), arguments.to_owned()) {
                 Ok(result) => return Ok(result),
                 Err(Failure::Call(error)) if error.ran == Ran::Maybe && repeats > 0 => repeats -= 1,
                 Err(Failure::Call(error)) => return Err(Failed::call(self.shown(), &error)),
@@ -73,28 +82,20 @@ impl Call {
         Ok(text)
     }
 
-    /// Every socket of this call shows its datagrams to the same trace.
-    fn config(&self) -> Result<ClientConfig, Failed> {
-        let mut config = self.reach.config()?;
-        let cannot = |error| Failed::new(status::FAILED, format!("cannot write the trace: {error}"));
-        config.driver.trace = self.trace.as_ref().map(Trace::create).transpose().map_err(cannot)?;
-        Ok(config)
-    }
-
     /// Whom to call, and the service's name.
     fn find(&self, config: &ClientConfig) -> Result<(Client, String), Failed> {
         match &self.target.place {
             Place::At(addr, service) => Ok((Client::connect(*addr, config.clone())?, service.clone())),
             Place::Name(name) => {
+                let binder = self.reach.binder(config)?;
                 let at = self.reach.binder;
-                let binder = BinderClient::new(Client::connect(at, config.clone())?);
                 let entries = match binder.resolve(name.clone()) {
                     Ok(entries) => entries,
                     Err(Failure::Application(error)) => {
                         let words = format!("{error}; `dsm-node services` shows those that there are");
                         return Err(Failed::new(status::USAGE, words));
                     }
-                    Err(Failure::Call(error)) => return Err(Failed::binder(at, error)),
+                    Err(Failure::Call(error)) => return Err(Failed::binder(at, &error)),
                 };
                 let service = entries.into_iter().map(|entry| entry.service).next().unwrap_or_default();
                 Ok((Client::by_name(at, name, config.clone())?, service))

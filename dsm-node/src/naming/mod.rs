@@ -12,7 +12,8 @@ use std::time::Duration;
 use clap::Args;
 use examples::guard::{Guard, GuardError};
 use rpc::names::BinderClient;
-use rpc::{Client, ClientConfig, Ran, StartError};
+use rpc::transport::LostReason;
+use rpc::{CallError, CallErrorKind, Client, ClientConfig, Ran, StartError};
 
 pub use call::Call;
 pub use key::NewKey;
@@ -50,18 +51,14 @@ struct Reach {
 }
 
 impl Reach {
+    /// How to call anybody.
     fn config(&self) -> Result<ClientConfig, Failed> {
         let timeout = Duration::from_secs(u64::from(self.timeout));
         Ok(ClientConfig { timeout, ..ClientConfig::new(self.guard.security()?) })
     }
 
-    /// A client of the server at this address.
-    fn connect(&self, server: SocketAddr) -> Result<Client, Failed> {
-        Ok(Client::connect(server, self.config()?)?)
-    }
-
-    fn binder(&self) -> Result<BinderClient, Failed> {
-        Ok(BinderClient::new(self.connect(self.binder)?))
+    fn binder(&self, config: &ClientConfig) -> Result<BinderClient, Failed> {
+        Ok(BinderClient::new(Client::connect(self.binder, config.clone())?))
     }
 }
 
@@ -78,22 +75,29 @@ impl Failed {
     }
 
     /// Of a call to somebody.
-    fn call(whom: impl std::fmt::Display, error: &rpc::CallError) -> Self {
+    fn call(whom: impl std::fmt::Display, error: &CallError) -> Self {
         let status = if error.ran == Ran::No { status::FAILED } else { status::MAYBE };
         Failed::new(status, format!("{whom}: {error}"))
     }
 
     /// Of a question to the name server, which changes nothing.
-    fn binder(binder: SocketAddr, error: impl std::fmt::Display) -> Self {
-        let words =
-            format!("the name server at {binder}: {error}; `dsm-node names` starts one, --binder says where it is");
-        Failed::new(status::FAILED, words)
+    fn binder(binder: SocketAddr, error: &CallError) -> Self {
+        let words = format!("the name server at {binder}: {error}");
+        // One that is there, and has other keys than ours, need not be started.
+        Failed::new(
+            status::FAILED,
+            match error.kind {
+                CallErrorKind::PeerLost { reason: LostReason::WrongKey | LostReason::Protection { .. } } => words,
+                _ => words + "; `dsm-node names` starts one, --binder says where it is",
+            },
+        )
     }
 }
 
 impl From<GuardError> for Failed {
     fn from(error: GuardError) -> Self {
-        Failed::new(status::USAGE, error.to_string())
+        let status = if matches!(error, GuardError::Trace(_)) { status::FAILED } else { status::USAGE };
+        Failed::new(status, error.to_string())
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use rpc::names::Entry;
 use rpc::reflection::{MethodInfo, ReflectionClient, ServiceInfo};
+use rpc::{Client, ClientConfig};
 
 use super::{Failed, Reach, finish};
 
@@ -23,24 +24,15 @@ pub struct Services {
 
 impl Services {
     pub fn execute(&self) -> i32 {
-        finish(match self.at {
-            Some(at) => self.of_server(at),
-            None => self.of_names(),
-        })
+        finish(self.reach.config().and_then(|config| match self.at {
+            Some(at) => of_server(at, &config),
+            None => self.of_names(&config),
+        }))
     }
 
-    fn of_server(&self, at: SocketAddr) -> Result<String, Failed> {
-        let services = self.ask(at)?;
-        let mut text = String::new();
-        for service in &services {
-            let _ = writeln!(text, "{at}/{}  version {}, schema {:08x}", service.name, service.version, service.schema);
-            show_methods(&mut text, service);
-        }
-        Ok(text)
-    }
-
-    fn of_names(&self) -> Result<String, Failed> {
-        let entries = self.reach.binder()?.list().map_err(|error| Failed::binder(self.reach.binder, error))?;
+    fn of_names(&self, config: &ClientConfig) -> Result<String, Failed> {
+        let binder = self.reach.binder(config)?;
+        let entries = binder.list().map_err(|error| Failed::binder(self.reach.binder, &error))?;
         if entries.is_empty() {
             return Ok(format!("no names at {}\n", self.reach.binder));
         }
@@ -51,36 +43,46 @@ impl Services {
         let mut text = String::new();
         for (name, servers) in &names {
             let _ = writeln!(text, "{name}");
-            self.show_name(&mut text, servers);
+            show_name(&mut text, servers, config);
         }
         Ok(text)
     }
+}
 
-    /// The servers of a name, and the methods as the first that answers has them, for each interface.
-    fn show_name(&self, text: &mut String, servers: &[Entry]) {
-        let mut described: BTreeMap<(u16, u32), Option<ServiceInfo>> = BTreeMap::new();
-        for entry in servers {
-            let Entry { addr, service, version, schema, .. } = entry;
-            let known = described.entry((*version, *schema)).or_default();
-            let silent = match (known.is_some(), self.ask(*addr)) {
-                (true, Ok(_)) => String::new(),
-                (false, Ok(services)) => {
-                    *known = services.into_iter().find(|one| one.name == *service);
-                    String::new()
-                }
-                (_, Err(error)) => format!("  ({})", error.words),
-            };
-            let _ = writeln!(text, "    {addr}  {service} version {version}, schema {schema:08x}{silent}");
-        }
-        for service in described.values().flatten() {
-            show_methods(text, service);
-        }
+fn of_server(at: SocketAddr, config: &ClientConfig) -> Result<String, Failed> {
+    let services = ask(at, config)?;
+    let mut text = String::new();
+    for service in &services {
+        let _ = writeln!(text, "{at}/{}  version {}, schema {:08x}", service.name, service.version, service.schema);
+        show_methods(&mut text, service);
     }
+    Ok(text)
+}
 
-    fn ask(&self, at: SocketAddr) -> Result<Vec<ServiceInfo>, Failed> {
-        let mirror = ReflectionClient::new(self.reach.connect(at)?);
-        mirror.services().map_err(|error| Failed::call(at, &error))
+/// The servers of a name, and the methods as the first that answers has them, for each interface.
+fn show_name(text: &mut String, servers: &[Entry], config: &ClientConfig) {
+    let mut described: BTreeMap<(u16, u32), Option<ServiceInfo>> = BTreeMap::new();
+    for entry in servers {
+        let Entry { addr, service, version, schema, .. } = entry;
+        let known = described.entry((*version, *schema)).or_default();
+        let silent = match (known.is_some(), ask(*addr, config)) {
+            (true, Ok(_)) => String::new(),
+            (false, Ok(services)) => {
+                *known = services.into_iter().find(|one| one.name == *service);
+                String::new()
+            }
+            (_, Err(error)) => format!("  ({})", error.words),
+        };
+        let _ = writeln!(text, "    {addr}  {service} version {version}, schema {schema:08x}{silent}");
     }
+    for service in described.values().flatten() {
+        show_methods(text, service);
+    }
+}
+
+fn ask(at: SocketAddr, config: &ClientConfig) -> Result<Vec<ServiceInfo>, Failed> {
+    let mirror = ReflectionClient::new(Client::connect(at, config.clone())?);
+    mirror.services().map_err(|error| Failed::call(at, &error))
 }
 
 fn show_methods(text: &mut String, service: &ServiceInfo) {

@@ -1,11 +1,12 @@
 //! A bank that is called by name.
 //!
-//! `dsm-node key k` makes a key. In one shell `dsm-node names --key-file k`, in a second and a third `bank serve --register 127.0.0.1:4747
-//! --key-file k`, in a fourth `bank deposit ada 5 --key-file k` and `dsm-node call bank.balance '["ada"]' --key-file k`; then end one
-//! branch, and go on. Where nobody need be kept out, all of them take `--plain` instead.
+//! First `dsm-node key bank.key`, for all of them. In one shell `dsm-node names --key-file bank.key`, in a second and a third `bank serve
+//! --register 127.0.0.1:4747 --key-file bank.key`, in a fourth `bank deposit ada 5 --key-file bank.key` and `dsm-node call bank.balance
+//! '["ada"]' --key-file bank.key`; then end one branch, and go on.
 //!
-//! The lesson of byte orders: `bank serve --plain --listen 127.0.0.1:4000 --byte-order foreign` plays a machine of the other kind that
-//! writes what it has in memory, and `bank deposit ada 1 --plain --server 127.0.0.1:4000 --byte-order native` calls it from this one.
+//! The lesson of byte orders, where nobody need be kept out: `bank serve --listen 127.0.0.1:4000 --byte-order foreign --plain` plays a
+//! machine of the other kind that writes what it has in memory, and `bank deposit ada 1 --server 127.0.0.1:4000 --byte-order native
+//! --plain` calls it from this one.
 
 use std::error::Error;
 use std::io::Write;
@@ -78,7 +79,7 @@ struct Serve {
     guard: Guard,
 }
 
-/// Where the branch is.
+/// Where the branch is, and who may go there.
 #[derive(Args)]
 struct To {
     /// The name server
@@ -174,7 +175,8 @@ fn say(line: std::fmt::Arguments<'_>) {
 
 impl To {
     fn go(&self, errand: impl FnOnce(&BankClient) -> Outcome<u64>) -> Outcome<()> {
-        let config = ClientConfig { byte_order: self.byte_order.into(), ..ClientConfig::new(self.guard.security()?) };
+        let security = self.guard.security()?;
+        let config = ClientConfig { byte_order: self.byte_order.into(), ..ClientConfig::new(security) };
         let client = match self.server {
             Some(server) => Client::connect(server, config)?,
             None => Client::by_name(self.binder, &self.name, config)?,

@@ -1,9 +1,9 @@
 //! The travelling salesman over RPC: a server holds queue and best bound, workers call it.
 //!
 //! `cargo run --release -p examples --bin tsp_rpc` serves in this process and starts three workers as processes of
-//! their own, which get a fresh key through a pipe. By hand, and on several machines: `tsp_rpc serve --key-file KEY --listen
-//! 0.0.0.0:4000` here, `tsp_rpc work --key-file KEY --server HERE:4000` there, as often as you like. Kill a worker in mid-job: the others
-//! finish it.
+//! their own, which get a fresh key through a pipe. By hand, and on several machines: `dsm-node key KEY` once, and copies of that file
+//! for all; `tsp_rpc serve --key-file KEY --listen 0.0.0.0:4000` here, `tsp_rpc work --key-file KEY --server HERE:4000` there, as often as
+//! you like. Kill a worker in mid-job: the others finish it.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -15,9 +15,9 @@ use clap::{Args, Parser, Subcommand};
 use examples::guard::Guard;
 use examples::tsp::over_rpc::{self, TspServer};
 use examples::tsp::{Choice, Chosen, Report};
+use rpc::Key;
 use rpc::driver::DriverConfig;
 use rpc::trace::Trace;
-use rpc::{Key, Security};
 
 /// How long workers that have nothing left to do are waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -70,27 +70,14 @@ struct Seeing {
     trace: Option<PathBuf>,
 }
 
-impl Seeing {
-    fn config(&self, security: Security) -> Result<DriverConfig, String> {
-        let trace = self.trace.as_ref().map(Trace::create).transpose().map_err(text)?;
-        Ok(DriverConfig { trace, ..DriverConfig::new(security) })
-    }
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.role {
         None => all_in_one(&arguments.choice, arguments.workers, &arguments.seeing),
         Some(Role::Serve { listen, guard, choice, seeing }) => {
-            guard.security().map_err(text).and_then(|security| serve(&choice, listen, &seeing, security))
+            config(&guard, &seeing).and_then(|config| serve(&choice, listen, config))
         }
-        Some(Role::Work { server, guard, seeing }) => {
-            guard.security().map_err(text).and_then(|security| work(server, &seeing, security))
-        }
+        Some(Role::Work { server, guard, seeing }) => config(&guard, &seeing).and_then(|config| work(server, config)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -101,18 +88,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn work(server: SocketAddr, seeing: &Seeing, security: Security) -> Result<(), String> {
-    over_rpc::work(server, seeing.config(security)?).map(|_| ()).map_err(text)
+fn config(guard: &Guard, seeing: &Seeing) -> Result<DriverConfig, String> {
+    let security = guard.security().map_err(text)?;
+    let trace = guard.trace(seeing.trace.as_deref()).map_err(text)?;
+    Ok(DriverConfig { trace, ..DriverConfig::new(security) })
 }
 
-fn start(chosen: &Chosen, listen: SocketAddr, seeing: &Seeing, security: Security) -> Result<TspServer, String> {
-    TspServer::start(listen, &chosen.problem, &chosen.text, chosen.ascent, chosen.depth, seeing.config(security)?)
-        .map_err(text)
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
-fn serve(choice: &Choice, listen: SocketAddr, seeing: &Seeing, security: Security) -> Result<(), String> {
+fn work(server: SocketAddr, config: DriverConfig) -> Result<(), String> {
+    over_rpc::work(server, config).map(|_| ()).map_err(text)
+}
+
+fn start(chosen: &Chosen, listen: SocketAddr, config: DriverConfig) -> Result<TspServer, String> {
+    TspServer::start(listen, &chosen.problem, &chosen.text, chosen.ascent, chosen.depth, config).map_err(text)
+}
+
+fn serve(choice: &Choice, listen: SocketAddr, config: DriverConfig) -> Result<(), String> {
     let chosen = choice.load()?;
-    let server = start(&chosen, listen, seeing, security)?;
+    let server = start(&chosen, listen, config)?;
     eprintln!("serving at {}", server.local_addr());
     let report = loop {
         if let Some(report) = server.wait(Duration::from_secs(1)) {
@@ -126,7 +122,9 @@ fn serve(choice: &Choice, listen: SocketAddr, seeing: &Seeing, security: Securit
 fn all_in_one(choice: &Choice, workers: u8, seeing: &Seeing) -> Result<(), String> {
     let chosen = choice.load()?;
     let key = Key::random().map_err(text)?;
-    let server = start(&chosen, SocketAddr::from(([127, 0, 0, 1], 0)), seeing, key.clone().into())?;
+    let trace = seeing.trace.as_ref().map(Trace::create).transpose().map_err(text)?;
+    let config = DriverConfig { trace, ..DriverConfig::new(key.clone()) };
+    let server = start(&chosen, SocketAddr::from(([127, 0, 0, 1], 0)), config)?;
     let mut workers =
         Workers::start(workers, server.local_addr(), &key).map_err(|error| format!("no worker: {error}"))?;
     let report = loop {

@@ -36,7 +36,15 @@ pub enum KeyError {
         /// Why.
         source: io::Error,
     },
-    /// No new file can be made for a key. One that is there already is never replaced.
+    /// Something is there already where a new key should go. Whoever has a copy of its key would be locked out by another.
+    #[error(
+        "{path} is there already, and a key is never replaced: name another file, or remove it if nobody uses its key"
+    )]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// No new file can be made for a key.
     #[error("cannot make the key file {path}: {source}")]
     Create {
         /// Which.
@@ -105,18 +113,25 @@ impl Key {
     /// Writes the key to a new file that only its owner can open, as [`Key::from_file`] wants it.
     ///
     /// # Errors
-    /// [`KeyError::Create`]: also where there is such a file already, for whoever uses its key would be locked out.
+    /// [`KeyError::Exists`], [`KeyError::Create`]. A file of which only a part could be written does not stay.
     pub fn to_new_file(&self, path: &Path) -> Result<(), KeyError> {
-        let failed = |source| KeyError::Create { path: path.to_owned(), source };
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
+            _ => KeyError::Create { path: path.to_owned(), source },
+        };
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         let mut text = String::with_capacity(2 * KEY_BYTES + 1);
         for byte in self.bytes {
             text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0')));
         }
         text.push('\n');
-        let written = file.write_all(text.as_bytes()).map_err(failed);
+        let written = file.write_all(text.as_bytes());
         text.zeroize();
-        written
+        if written.is_err() {
+            // It is ours, and no key; that it could not be written is what there is to tell.
+            let _ = std::fs::remove_file(path);
+        }
+        written.map_err(failed)
     }
 
     /// The key in a variable of the environment: 64 hexadecimal digits. Other processes of the same user can read it there, and
@@ -201,8 +216,10 @@ mod tests {
         let kept = Kept(std::env::temp_dir().join(format!("rpc-key-{}-new", std::process::id())));
         let key = Key::random().unwrap();
         key.to_new_file(&kept.0).unwrap();
-        assert!(matches!(Key::random().unwrap().to_new_file(&kept.0), Err(KeyError::Create { .. })));
+        assert_eq!(std::fs::metadata(&kept.0).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(matches!(Key::random().unwrap().to_new_file(&kept.0), Err(KeyError::Exists { .. })));
         assert_eq!(Key::from_file(&kept.0).unwrap(), key);
+        assert!(matches!(key.to_new_file(Path::new("/nowhere/at/all")), Err(KeyError::Create { .. })));
     }
 
     #[test]

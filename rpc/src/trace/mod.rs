@@ -23,9 +23,10 @@ mod tests;
 mod tracer;
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -78,24 +79,39 @@ struct Output {
     failure: Option<io::Error>,
 }
 
+/// An empty file that only its owner can open. What is no file (a terminal, `/dev/null`) stays as it is.
+fn private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 impl Trace {
-    /// Writes the ladder to this file, and the capture to the file of this name with `.pcapng` behind it. What they held before is
-    /// gone.
+    /// Writes the ladder to this file, and the capture to [the file beside it](Trace::capture_of). What they held before is gone, and
+    /// nobody but their owner can open them: they show what a key hides.
     ///
     /// # Errors
     /// One of the files cannot be written.
     pub fn create(path: impl AsRef<Path>) -> Result<Trace, TraceError> {
         let path = path.as_ref();
-        let mut capture = path.as_os_str().to_owned();
-        capture.push(".pcapng");
-        let capture = PathBuf::from(capture);
+        let capture = Trace::capture_of(path);
         let error = |path: &Path| {
             let path = path.to_owned();
             |source| TraceError { path, source }
         };
-        let ladder = File::create(path).map_err(error(path))?;
-        let capture_file = File::create(&capture).map_err(error(&capture))?;
+        let ladder = private(path).map_err(error(path))?;
+        let capture_file = private(&capture).map_err(error(&capture))?;
         Trace::to(ladder, capture_file).map_err(error(path))
+    }
+
+    /// Where the capture of a trace to this file goes: its name with `.pcapng` behind it.
+    pub fn capture_of(path: &Path) -> PathBuf {
+        let mut capture = path.as_os_str().to_owned();
+        capture.push(".pcapng");
+        PathBuf::from(capture)
     }
 
     /// Writes the ladder and the capture to these.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -270,4 +271,22 @@ fn packets_of_ipv6_and_packets_that_were_sealed_have_their_headers_too() {
     assert_eq!(internet(&pseudo), 0);
     assert_eq!((&packet[40..42], &packet[48..]), (&[0, 8][..], &b"abc"[..]));
     assert_eq!(cut[20 + 46..20 + 48], [0, 0]);
+}
+
+#[test]
+fn the_files_of_a_trace_are_their_owners_alone_also_where_they_were_there_before() {
+    let path = std::env::temp_dir().join(format!("rpc-trace-{}", std::process::id()));
+    let capture = path.with_extension("pcapng");
+    std::fs::write(&capture, [7; 10_000]).unwrap();
+    std::fs::set_permissions(&capture, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let made = Trace::create(&path);
+    let seen =
+        [&path, &capture].map(|file| std::fs::metadata(file).map(|it| (it.permissions().mode() & 0o777, it.len())));
+    for file in [&path, &capture] {
+        let _ = std::fs::remove_file(file);
+    }
+    made.unwrap();
+    for (mode, length) in seen.map(Result::unwrap) {
+        assert!(mode == 0o600 && length < 1_000, "{mode:03o}, {length} bytes");
+    }
 }
