@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dsm_core::{Dsm, Error, Placement, Stats};
 use nix::time::{ClockId, clock_gettime};
 use rpc::call::ClientCounters;
+use rpc::codec;
 use serde::{Deserialize, Serialize};
 
 /// What one node did during a job, or several did together.
@@ -46,9 +47,6 @@ pub struct Totals {
     pub processor: Duration,
 }
 
-/// Numbers in [`Totals`].
-const WORDS: usize = 16;
-
 impl Totals {
     /// Faults of all kinds.
     pub fn faults(&self) -> u64 {
@@ -63,66 +61,31 @@ impl Totals {
         }
     }
 
-    fn words(&self) -> [u64; WORDS] {
-        let nanoseconds = |time: Duration| time.as_nanos() as u64;
-        [
-            self.messages,
-            self.bytes,
-            self.datagrams,
-            self.retransmissions,
-            self.read_faults,
-            self.write_faults,
-            self.upgrade_faults,
-            self.pages,
-            self.invalidations,
-            self.calls,
-            nanoseconds(self.page_wait),
-            nanoseconds(self.lock_wait),
-            nanoseconds(self.atomic_wait),
-            nanoseconds(self.barrier_wait),
-            nanoseconds(self.call_wait),
-            nanoseconds(self.processor),
-        ]
-    }
-
-    fn of_words(words: [u64; WORDS]) -> Totals {
-        let [
-            messages,
-            bytes,
-            datagrams,
-            retransmissions,
-            read_faults,
-            write_faults,
-            upgrade_faults,
-            pages,
-            invalidations,
-            calls,
-            times @ ..,
-        ] = words;
-        let [page_wait, lock_wait, atomic_wait, barrier_wait, call_wait, processor] = times.map(Duration::from_nanos);
+    /// Each count with the other's, and each time.
+    fn with(
+        self,
+        other: Totals,
+        counts: impl Fn(u64, u64) -> u64,
+        times: impl Fn(Duration, Duration) -> Duration,
+    ) -> Totals {
         Totals {
-            messages,
-            bytes,
-            datagrams,
-            retransmissions,
-            read_faults,
-            write_faults,
-            upgrade_faults,
-            pages,
-            invalidations,
-            calls,
-            page_wait,
-            lock_wait,
-            atomic_wait,
-            barrier_wait,
-            call_wait,
-            processor,
+            messages: counts(self.messages, other.messages),
+            bytes: counts(self.bytes, other.bytes),
+            datagrams: counts(self.datagrams, other.datagrams),
+            retransmissions: counts(self.retransmissions, other.retransmissions),
+            read_faults: counts(self.read_faults, other.read_faults),
+            write_faults: counts(self.write_faults, other.write_faults),
+            upgrade_faults: counts(self.upgrade_faults, other.upgrade_faults),
+            pages: counts(self.pages, other.pages),
+            invalidations: counts(self.invalidations, other.invalidations),
+            calls: counts(self.calls, other.calls),
+            page_wait: times(self.page_wait, other.page_wait),
+            lock_wait: times(self.lock_wait, other.lock_wait),
+            atomic_wait: times(self.atomic_wait, other.atomic_wait),
+            barrier_wait: times(self.barrier_wait, other.barrier_wait),
+            call_wait: times(self.call_wait, other.call_wait),
+            processor: times(self.processor, other.processor),
         }
-    }
-
-    fn each(self, other: Totals, of: impl Fn(u64, u64) -> u64) -> Totals {
-        let (mine, other) = (self.words(), other.words());
-        Totals::of_words(std::array::from_fn(|word| of(mine[word], other[word])))
     }
 }
 
@@ -130,7 +93,7 @@ impl Add for Totals {
     type Output = Totals;
 
     fn add(self, other: Totals) -> Totals {
-        self.each(other, u64::saturating_add)
+        self.with(other, u64::saturating_add, Duration::saturating_add)
     }
 }
 
@@ -138,7 +101,7 @@ impl Sub for Totals {
     type Output = Totals;
 
     fn sub(self, other: Totals) -> Totals {
-        self.each(other, u64::saturating_sub)
+        self.with(other, u64::saturating_sub, Duration::saturating_sub)
     }
 }
 
@@ -219,20 +182,30 @@ impl Meter {
     pub(crate) fn stop(self, dsm: &Dsm, work: u64, besides: Totals) -> Result<Cost, Error> {
         dsm.barrier();
         let (elapsed, after) = (self.start.elapsed(), Totals::now(dsm));
-        let mut mine = [work; WORDS + 1];
-        mine[..WORDS].copy_from_slice(&(after - self.before + besides).words());
-        let all = dsm.alloc::<u64>(dsm.size() * mine.len(), Placement::Node(0))?;
+        let mine = packed(&(after - self.before + besides));
+        let (all, handed_in) = (
+            dsm.alloc::<u8>(dsm.size() * mine.len(), Placement::Node(0))?,
+            dsm.alloc::<u64>(dsm.size(), Placement::Node(0))?,
+        );
         all.write(dsm.rank() * mine.len(), &mine);
+        handed_in.set(dsm.rank(), work);
         dsm.barrier();
         let mut cost = Cost { elapsed, nodes: Vec::with_capacity(dsm.size()), work: 0 };
         for node in 0..dsm.size() {
-            let mut words = [0; WORDS];
-            all.read(node * mine.len(), &mut words);
-            cost.nodes.push(Totals::of_words(words));
-            cost.work = cost.work.wrapping_add(all.get(node * mine.len() + WORDS));
+            let mut bytes = vec![0; mine.len()];
+            all.read(node * mine.len(), &mut bytes);
+            cost.nodes.push(codec::decode(&bytes).expect("every node has written its totals"));
+            cost.work = cost.work.wrapping_add(handed_in.get(node));
         }
         Ok(cost)
     }
+}
+
+/// As many bytes for all: numbers are of fixed length.
+fn packed(totals: &Totals) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    codec::encode(totals, &mut bytes).expect("numbers can be encoded");
+    bytes
 }
 
 #[cfg(test)]
@@ -240,11 +213,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn totals_survive_their_words_and_add_up() {
-        let words: [u64; WORDS] = std::array::from_fn(|word| 1 + word as u64);
-        let some = Totals::of_words(words);
-        assert_eq!(some.words(), words);
-        assert_eq!([some, some].into_iter().sum::<Totals>() - some, some);
-        assert_eq!((Totals::default() - some), Totals::default());
+    fn totals_travel_in_as_many_bytes_each_and_add_up() {
+        let (seconds, most) = (Duration::from_secs(3), Totals { bytes: u64::MAX, ..Totals::default() });
+        let some = Totals { messages: 1, upgrade_faults: 2, calls: 3, page_wait: seconds, processor: seconds, ..most };
+        for totals in [some, Totals::default()] {
+            assert_eq!(codec::decode::<Totals>(&packed(&totals)).unwrap(), totals);
+            assert_eq!(packed(&totals).len(), packed(&some).len());
+        }
+        let twice = [some, some].into_iter().sum::<Totals>();
+        assert_eq!((twice.calls, twice.bytes, twice.page_wait), (6, u64::MAX, 2 * seconds));
+        assert_eq!((some - some, Totals::default() - some), (Totals::default(), Totals::default()));
     }
 }

@@ -5,21 +5,19 @@
 //! takes longer than the network: the endpoint's thread then looks after timers alone, and looks again for datagrams when
 //! nobody has driven for [`SLACK`].
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::time::TimeSpec;
+use nix::sys::eventfd::EventFd;
 
 use crate::driver::{Driver, DriverError, Inbox, Incoming, Polling};
 use crate::time::Time;
 
+use super::bell::{new_bell, ring, sleep};
 use super::error::StartError;
 
 /// How long to poll before sleeping.
@@ -475,33 +473,4 @@ impl Watch {
         };
         core.asleep_until
     }
-}
-
-fn new_bell() -> Result<EventFd, StartError> {
-    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-    EventFd::from_flags(flags).map_err(|errno| StartError::Descriptor(errno.into()))
-}
-
-/// A bell that rings already (the counter is full) needs no more ringing.
-fn ring(bell: &EventFd) {
-    let _ = bell.write(1);
-}
-
-/// Sleeps until one of these, of which the first is a bell, has something, or the time is over. False: nothing has.
-fn sleep(watched: &[BorrowedFd<'_>], time: Option<Duration>) -> Result<bool, Errno> {
-    let mut ready: [_; 2] =
-        std::array::from_fn(|place| PollFd::new(watched.get(place).copied().unwrap_or(watched[0]), PollFlags::POLLIN));
-    let ready = &mut ready[..watched.len().min(2)];
-    match ppoll(ready, time.map(TimeSpec::from_duration), None) {
-        Ok(0) => return Ok(false),
-        Ok(_) => {}
-        Err(Errno::EINTR) => return Ok(true),
-        Err(errno) => return Err(errno),
-    }
-    if ready[0].any().unwrap_or(false) {
-        // Nothing to read means that somebody else's ring was read with ours.
-        let mut counter = [0; 8];
-        let _ = nix::unistd::read(watched[0], &mut counter);
-    }
-    Ok(true)
 }

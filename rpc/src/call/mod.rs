@@ -24,6 +24,7 @@
 //! sleeping. Handlers that are marked `inline` run on the endpoint's thread, without the mutex; the others in the pool.
 //! Async calls and inline handlers share datagrams when there are many of them.
 
+mod bell;
 mod caller;
 mod client;
 mod context;

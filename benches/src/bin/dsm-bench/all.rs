@@ -98,7 +98,10 @@ impl All {
             goodput: curve(Curve::Stream, "RPC in plain datagrams of 1,472 bytes through a relay that loses by chance"),
             datagrams: bars(Curve::Datagrams, "2 nodes, both ways, acknowledgements included"),
             checks: checked,
-            deaths: Part { how: How::this(WAITING, 1, "3 nodes; 2 workers with a name; SIGKILL"), rows: deaths },
+            deaths: Part {
+                how: How::this(WAITING, 1, "3 nodes with a key; 2 workers with a name, plain; SIGKILL"),
+                rows: deaths,
+            },
             model: Part {
                 how: How { note: "costs from the ladder, work from a plain process, nothing fitted".into(), ..base },
                 rows: predictions,
