@@ -14,6 +14,9 @@
 //! would be ([`CallErrorKind::Overloaded`]), and calls that a handler makes inherit the deadline ([`Context`]). A caller that
 //! gives up says so.
 //!
+//! **No order.** Messages arrive in any order, so calls begin in any: a `oneway` call may run after the call that was made next.
+//! Who needs an order awaits a reply.
+//!
 //! **Long calls.** A request that is not answered within the transport's acknowledgement delay is acknowledged, which ends its
 //! retransmission; after that only the session's signs of life travel. A request that comes again on another session is
 //! answered by a "working" message.
