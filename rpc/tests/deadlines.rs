@@ -93,6 +93,32 @@ fn what_waited_past_its_deadline_does_not_begin() {
 }
 
 #[test]
+fn a_call_that_the_window_held_back_past_its_deadline_is_not_sent() {
+    guarded(|| {
+        // One fragment may be under way, and what is held is acknowledged by its reply alone.
+        let mut config = DriverConfig::plain();
+        config.transport.window_fragments = 1;
+        config.transport.ack_delay = Duration::from_secs(60);
+        let (server, bench) = serve_with(config.clone());
+        let client = Client::connect(server.local_addr(), ClientConfig { driver: config, ..ClientConfig::plain() });
+        let client = client.unwrap();
+        assert_eq!(LabClient::new(client.clone()).echo("hello".to_owned()).unwrap(), "hello");
+        let held = {
+            let lab = LabClient::new(client.clone());
+            thread::spawn(move || lab.hold(7))
+        };
+        bench.wait_inside(1);
+        let hasty = LabClient::new(client.with_timeout(Duration::from_millis(30)));
+        let error = hasty.increment().unwrap_err();
+        assert_eq!((error.kind, error.ran), (CallErrorKind::Timeout(Duration::from_millis(30)), Ran::No));
+        bench.open_gate();
+        assert_eq!(held.join().unwrap(), Ok(7));
+        assert_eq!(LabClient::new(client).increment().unwrap(), 1);
+        assert_eq!((server.counters().expired, server.counters().cancelled), (0, 0));
+    });
+}
+
+#[test]
 fn a_call_to_nobody_whose_time_is_over_did_not_run() {
     guarded(|| {
         // Bound and never read: nothing answers there, and nothing refuses either.

@@ -119,7 +119,8 @@ impl Caller {
         self.stop = true;
     }
 
-    /// Sends what waits, as far as there is a session and room.
+    /// Sends what waits, as far as there is a session and its window lets it go at once. What it does not waits here: in the
+    /// transport its deadline would not count, and nobody could take it back.
     fn pump(&mut self, driver: &mut Driver, now: Time) {
         while let Some(&call) = self.unsent.front() {
             if self.table.waiting(call).is_none_or(|waiting| waiting.sent.is_some()) {
@@ -134,6 +135,8 @@ impl Caller {
                     }
                 }
                 Some(Session { up: None, .. }) => return,
+                // Acknowledgements make room; so does the end of the session.
+                Some(Session { peer, .. }) if !driver.has_room(peer) => return,
                 Some(Session { peer, up: Some(origin) }) => match self.send(driver, now, peer, origin, call) {
                     Ok(()) => {
                         self.unsent.pop_front();

@@ -292,6 +292,11 @@ impl Driver {
         self.transport.unacknowledged(peer)
     }
 
+    /// See [`Transport::has_room`].
+    pub fn has_room(&self, peer: Peer) -> bool {
+        self.transport.has_room(peer)
+    }
+
     /// See [`Transport::datagram_size`].
     pub fn datagram_size(&self, peer: Peer) -> Option<usize> {
         self.transport.datagram_size(peer)

@@ -384,6 +384,14 @@ impl Transport {
         }
     }
 
+    /// Whether a message that is queued now leaves at the next opportunity, and does not wait until others are acknowledged.
+    pub fn has_room(&self, peer: Peer) -> bool {
+        match self.peers.get(peer).map(|session| &session.state) {
+            Some(State::Up(link)) => link.send.has_room(),
+            _ => false,
+        }
+    }
+
     /// Memory set aside for messages that are partly here, of all sessions, bytes; at most
     /// [`TransportConfig::max_reassembly_bytes`].
     pub fn reserved(&self) -> usize {

@@ -136,6 +136,11 @@ impl SendHalf {
         self.queued_bytes - self.flying_bytes
     }
 
+    /// Whether what is queued next would not wait for the window, but for what is queued with it at most.
+    pub fn has_room(&self) -> bool {
+        self.queued_bytes < self.limits.window_bytes && self.outstanding < self.limits.window_fragments
+    }
+
     /// So many bytes may be under way from now on (one fragment always may).
     pub fn set_window(&mut self, bytes: usize) {
         self.limits.window_bytes = bytes;
