@@ -26,6 +26,7 @@ fn a_quick_round_without_peers_gives_every_figure_and_nothing_runs_twice() {
     }
     assert_eq!(value("increments_doubled"), 0.0);
     assert_eq!(value("increments_with_a_result_that_did_not_run"), 0.0);
+    assert!(value("increments_doubled_without_suppression") > 0.0, "without suppression, copies run");
     assert_eq!((value("corrupted_taken_crc32"), value("corrupted_taken_aead")), (0.0, 0.0));
     assert!(value("corrupted_taken_none") > 0.0, "without a check, damage is taken");
     assert_eq!(value("long_call_executions"), 1.0);

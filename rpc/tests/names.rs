@@ -294,6 +294,16 @@ fn names_that_nobody_has_and_name_servers_that_are_not_there_are_told_apart() {
 }
 
 #[test]
+fn who_waits_for_ever_may_do_so_by_name() {
+    guarded(|| {
+        let names = name_server(loopback());
+        let endless = Client::by_name(names.local_addr(), "teller", config()).unwrap().with_timeout(Duration::MAX);
+        let error = TellerClient::new(endless).who().unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::NoServer { name: "teller".to_owned() });
+    });
+}
+
+#[test]
 fn futures_and_calls_without_a_reply_find_servers_by_name() {
     guarded(|| {
         let names = name_server(loopback());

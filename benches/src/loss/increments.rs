@@ -2,7 +2,8 @@
 //!
 //! Each increment has a number, and whoever runs it writes the number into a ledger that outlives the server. Afterwards the ledger is
 //! held against what the callers were told: a result means that it ran once; "it did not run" means that, and only then is it
-//! called again; "it may have run" leaves both open, and never means twice.
+//! called again; "it may have run" leaves both open, and never means twice. Where the server is told not to suppress duplicates, the
+//! same ledger shows what that is good for.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub restarts: u64,
     /// Decides which datagrams suffer.
     pub seed: u64,
+    /// Whether the server drops requests that have come before.
+    pub suppress_duplicates: bool,
 }
 
 /// Calls outstanding at a time.
@@ -60,7 +63,9 @@ pub fn measure(plan: Plan, progress: impl Fn(u64)) -> Result<Vec<Figure>, String
     let ledger = Ledger::new("increments");
     let faults = Impairments { loss: 0.2, duplicate: 0.1, reorder: 0.1, ..Impairments::default() };
     let impairments = Impairments { seed: plan.seed, ..faults };
-    let mut setup = Setup { bind: ANYWHERE, ledger: ledger.path().to_owned(), workers: 4, impairments };
+    let suppress_duplicates = plan.suppress_duplicates;
+    let ledger_path = ledger.path().to_owned();
+    let mut setup = Setup { bind: ANYWHERE, ledger: ledger_path, workers: 4, impairments, suppress_duplicates };
     let server = setup.start()?;
     setup.bind = server.place().parse().map_err(|_| "the server announced no address")?;
     let impairments = Impairments { seed: plan.seed.wrapping_add(1), ..faults };
@@ -82,7 +87,18 @@ pub fn measure(plan: Plan, progress: impl Fn(u64)) -> Result<Vec<Figure>, String
     let took = start.elapsed();
     server.dismiss()?;
     let told: Vec<u8> = shared.told.iter().map(|told| told.load(Ordering::Relaxed)).collect();
-    Ok(judge(&told, &ledger.executions(plan.increments)?, took))
+    let figures = judge(&told, &ledger.executions(plan.increments)?, took);
+    Ok(if plan.suppress_duplicates { figures } else { figures.into_iter().filter_map(unsuppressed).collect() })
+}
+
+/// What is worth telling of a run without suppression, under another name.
+fn unsuppressed(figure: Figure) -> Option<Figure> {
+    let name = match &figure.name[..] {
+        "increments" => "increments_without_suppression",
+        "increments_doubled" => "increments_doubled_without_suppression",
+        _ => return None,
+    };
+    Some(Figure { name: name.to_owned(), ..figure })
 }
 
 fn connect(server: SocketAddr, impairments: Impairments) -> Result<Client, String> {

@@ -21,7 +21,8 @@ const BEFORE_THE_KILL: Duration = Duration::from_millis(500);
 pub fn measure(takes: Duration) -> Result<Vec<Figure>, String> {
     let ledger = Ledger::new("long-call");
     let ledger_path = ledger.path().to_owned();
-    let setup = Setup { bind: ANYWHERE, ledger: ledger_path, workers: 2, impairments: Impairments::default() };
+    let impairments = Impairments::default();
+    let setup = Setup { bind: ANYWHERE, ledger: ledger_path, workers: 2, impairments, suppress_duplicates: true };
     let server = setup.start()?;
     let address = server.place().parse().map_err(|_| "the server announced no address")?;
     let timeout = takes * 2 + Duration::from_secs(60);

@@ -4,14 +4,16 @@
 //! the peak. Then calls come at ten times the rate at which one handler could run, whether or not earlier ones are answered, each with
 //! 20 milliseconds to its deadline.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rpc::impair::Impairments;
-use rpc::{Client, ClientConfig};
+use rpc::{Client, ClientConfig, Context};
 
-use super::tally::{Ledger, SHORT, Setup, TallyAsyncClient, now};
+use super::tally::{Ledger, SHORT, Setup, SharedClock, TallyAsyncClient};
 use crate::figure::{Figure, Unit};
 use crate::rpc::side::ANYWHERE;
 
@@ -34,16 +36,17 @@ const IN_FLIGHT_MAX: usize = 8_192;
 pub fn measure(each: Duration) -> Result<Vec<Figure>, String> {
     let ledger = Ledger::new("overload");
     let impairments = Impairments::default();
-    let server = Setup { bind: ANYWHERE, ledger: ledger.path().to_owned(), workers: 1, impairments }.start()?;
+    let ledger_path = ledger.path().to_owned();
+    let setup = Setup { bind: ANYWHERE, ledger: ledger_path, workers: 1, impairments, suppress_duplicates: true };
+    let server = setup.start()?;
     let address = server.place().parse().map_err(|_| "the server announced no address")?;
     let config = ClientConfig { in_flight_max: IN_FLIGHT_MAX, ..ClientConfig::plain() };
     let client = Client::connect(address, config).map_err(|error| error.to_string())?;
     let patient = TallyAsyncClient::new(client.clone());
-    let hasty = TallyAsyncClient::new(client.with_timeout(DEADLINE));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     let peak = runtime.block_on(peak(&patient, each))?;
-    let (offered, answered) = runtime.block_on(overload(&hasty, each));
+    let (offered, answered) = runtime.block_on(overload(&patient, each));
     let (_, late) = runtime.block_on(patient.begun()).map_err(|error| error.to_string())?;
     server.dismiss()?;
     let rate = |name: &str, count: u64| Figure::of(name, Unit::CallsPerSecond, vec![count as f64 / each.as_secs_f64()]);
@@ -79,6 +82,7 @@ async fn peak(client: &TallyAsyncClient, each: Duration) -> Result<u64, String> 
 
 /// How many calls were offered, and how many answered in time.
 async fn overload(client: &TallyAsyncClient, each: Duration) -> (u64, u64) {
+    let clock = SharedClock::new();
     let start = Instant::now();
     let per_second = TIMES as f64 / SHORT.as_secs_f64();
     let answered = Arc::new(AtomicU64::new(0));
@@ -91,9 +95,12 @@ async fn overload(client: &TallyAsyncClient, each: Duration) -> (u64, u64) {
         for _ in offered..due {
             let (client, answered) = (client.clone(), Arc::clone(&answered));
             calls.spawn(async move {
-                let deadline = now() + DEADLINE.as_nanos() as u64;
+                // The very moment that the call knows, too.
+                let deadline = Instant::now() + DEADLINE;
+                let mut call = pin!(client.short(clock.at(deadline)));
+                let call = poll_fn(|task| Context::until(deadline).enter(|| call.as_mut().poll(task)));
                 // Refused or too late: what the others are for.
-                if client.short(deadline).await.is_ok() {
+                if call.await.is_ok() {
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
             });

@@ -85,6 +85,7 @@ fn ratios(figures: &[Figure]) -> Vec<Ratio> {
     }
     ratios.figure("increments_doubled", AtMost(0.0));
     ratios.figure("increments_with_a_result_that_did_not_run", AtMost(0.0));
+    ratios.figure("increments_doubled_without_suppression", AtLeast(1.0));
     ratios.figure("corrupted_taken_crc32", AtMost(0.0));
     ratios.figure("corrupted_taken_aead", AtMost(0.0));
     ratios.figure("long_call_control_packets", AtMost(60.0));

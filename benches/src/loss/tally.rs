@@ -10,9 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use rpc::Server;
 use rpc::driver::DriverConfig;
 use rpc::impair::Impairments;
+use rpc::{ReplyLimits, Server};
 use serde::{Deserialize, Serialize};
 use yardstick::process;
 
@@ -25,7 +25,7 @@ pub trait Tally {
     fn increment(&self, number: u64) -> u64;
     /// Writes the number into the ledger, and takes so long.
     fn work(&self, number: u64, milliseconds: u64) -> u64;
-    /// Computes for 100 microseconds; if it began after this time of [`now`], that is counted.
+    /// Computes for 100 microseconds; if it began after this time of a [`SharedClock`], that is counted.
     fn short(&self, deadline: u64);
     /// How many calls of `short` began, and how many of these too late.
     fn begun(&self) -> (u64, u64);
@@ -45,6 +45,8 @@ pub struct Setup {
     pub workers: usize,
     /// Faults of what it sends.
     pub impairments: Impairments,
+    /// Whether it drops requests that have come before.
+    pub suppress_duplicates: bool,
 }
 
 impl Setup {
@@ -72,9 +74,11 @@ pub fn serve(setup: &str) -> Result<(), String> {
     let setup: Setup = serde_json::from_str(setup).map_err(|error| text(&error))?;
     let ledger = OpenOptions::new().append(true).create(true).open(&setup.ledger).map_err(|error| text(&error))?;
     let handler = Handler { ledger, begun: AtomicU64::new(0), late: AtomicU64::new(0) };
-    let config = DriverConfig { impairments: setup.impairments, ..DriverConfig::plain() };
+    let mut config = DriverConfig { impairments: setup.impairments, ..DriverConfig::plain() };
+    config.transport.lessons.deliver_duplicates = !setup.suppress_duplicates;
+    let replies = ReplyLimits { suppress_duplicates: setup.suppress_duplicates, ..ReplyLimits::default() };
     let builder = Server::builder(config).bind(setup.bind).map_err(|error| text(&error))?;
-    let builder = builder.pool(setup.workers).serve(TallyServer::new(handler));
+    let builder = builder.replies(replies).pool(setup.workers).serve(TallyServer::new(handler));
     let server = builder.start().map_err(|error| text(&error))?;
     process::announce(&server.local_addr().to_string()).map_err(|error| text(&error))?;
     process::until_dismissed();
@@ -83,8 +87,38 @@ pub fn serve(setup: &str) -> Result<(), String> {
 }
 
 /// Nanoseconds of a clock that all processes of the machine share.
-pub fn now() -> u64 {
+fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| Duration::from(time).as_nanos() as u64)
+}
+
+/// Tells this process's points in time to others.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedClock {
+    instant: Instant,
+    shared: u64,
+}
+
+impl Default for SharedClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SharedClock {
+    /// Looks at both clocks. What passes between two looks makes a deadline later: the closest of some pairs is taken.
+    pub fn new() -> SharedClock {
+        let look = |_| {
+            let (instant, shared) = (Instant::now(), now());
+            (instant.elapsed(), SharedClock { instant, shared })
+        };
+        let closest = (1..100).map(look).fold(look(0), |best, other| if other.0 < best.0 { other } else { best });
+        closest.1
+    }
+
+    /// A later point in time, as [`Tally::short`] wants it.
+    pub fn at(self, later: Instant) -> u64 {
+        self.shared + later.saturating_duration_since(self.instant).as_nanos() as u64
+    }
 }
 
 struct Handler {
@@ -175,6 +209,13 @@ impl Drop for Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shared_clock_tells_what_the_clock_will_show() {
+        let clock = SharedClock::new();
+        let (before, told, after) = (now(), clock.at(Instant::now()), now());
+        assert!(before <= told + 1_000 && told <= after + 1_000, "{before} {told} {after}");
+    }
 
     #[test]
     fn the_ledger_counts_what_was_written_down_and_knows_strangers() {

@@ -12,7 +12,7 @@ use crate::driver::{Driver, Incoming};
 use crate::time::Time;
 use crate::transport::{BootEpoch, Channel, LostReason, Peer, SendError};
 
-use super::client::{ClientConfig, ClientCounters};
+use super::client::{ClientConfig, ClientCounters, Request};
 use super::endpoint::{Role, Wake};
 use super::error::{CallError, CallErrorKind, Ran};
 use super::in_flight::{Answer, InFlight, Origin, Outcome, Target, Waiting};
@@ -70,22 +70,20 @@ impl Caller {
     pub(crate) fn begin(
         &mut self,
         driver: &mut Driver,
-        target: Target,
-        timeout: Duration,
-        arguments: Vec<u8>,
+        Request { target, began, timeout, arguments }: Request,
     ) -> Result<CallId, CallError> {
         if let Some(failure) = &self.failure {
             return Err(CallError::new(CallErrorKind::Closed(failure.clone()), Ran::No));
         }
-        let now = driver.now();
-        let call = self.table.begin(target, now, timeout, arguments)?;
+        let call = self.table.begin(target, driver.time(began), timeout, arguments)?;
         self.counters.calls += 1;
         if self.unsent.len() > 2 * self.table.len() {
             let table = &mut self.table;
             self.unsent.retain(|call| table.waiting(*call).is_some());
         }
         self.unsent.push_back(call);
-        self.pump(driver, now);
+        // To come here may have taken a while, behind others.
+        self.pump(driver, driver.now());
         Ok(call)
     }
 
@@ -123,7 +121,8 @@ impl Caller {
     /// transport its deadline would not count, and nobody could take it back.
     fn pump(&mut self, driver: &mut Driver, now: Time) {
         while let Some(&call) = self.unsent.front() {
-            if self.table.waiting(call).is_none_or(|waiting| waiting.sent.is_some()) {
+            // What is late is about to be told so.
+            if self.table.waiting(call).is_none_or(|waiting| waiting.sent.is_some() || waiting.deadline <= now) {
                 self.unsent.pop_front();
                 continue;
             }

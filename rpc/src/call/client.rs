@@ -201,15 +201,16 @@ impl Client {
         how: How,
         arguments: &A,
     ) -> Result<Request, CallError> {
+        let began = Instant::now();
         let deadline = Context::current_deadline();
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(began));
         let timeout = self.timeout.min(left);
         if timeout.is_zero() {
             return Err(CallError::new(CallErrorKind::Timeout(timeout), Ran::No));
         }
         let mut buffer = Scratch::get();
         match codec::encode_in(self.order, arguments, &mut buffer) {
-            Ok(()) => Ok(Request { target: Target { service, method, how }, timeout, arguments: buffer }),
+            Ok(()) => Ok(Request { target: Target { service, method, how }, began, timeout, arguments: buffer }),
             Err(error) => Err(CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No)),
         }
     }
@@ -240,6 +241,8 @@ impl From<CallKind> for How {
 /// A call that is ready to be made.
 pub(crate) struct Request {
     pub(crate) target: Target,
+    /// When its time began: what passes until it is sent counts.
+    pub(crate) began: Instant,
     pub(crate) timeout: Duration,
     /// Encoded.
     pub(crate) arguments: Vec<u8>,
@@ -285,7 +288,7 @@ impl Shared {
     fn call(&self, request: Request) -> Outcome {
         let mut core = self.endpoint.lock();
         let inner = &mut *core;
-        let begun = inner.role.begin(&mut inner.driver, request.target, request.timeout, request.arguments);
+        let begun = inner.role.begin(&mut inner.driver, request);
         match begun {
             Ok(call) => self.wait_in(core, call),
             Err(error) => {
@@ -299,7 +302,7 @@ impl Shared {
     pub(crate) fn start(&self, request: Request) -> Result<CallId, CallError> {
         let mut core = self.endpoint.lock();
         let inner = &mut *core;
-        let begun = inner.role.begin(&mut inner.driver, request.target, request.timeout, request.arguments);
+        let begun = inner.role.begin(&mut inner.driver, request);
         if core.is_awake() || core.role.counters().in_flight > EAGER_CALLS {
             self.endpoint.flush_soon(&mut core);
         } else {

@@ -61,7 +61,8 @@ impl Context {
             || self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// Does `work` in this context: for threads that a handler starts, and to give calls a common deadline.
+    /// Does `work` in this context: for threads that a handler starts, and to give calls a common deadline. A future makes its call
+    /// when it is first polled.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
         let _restored = Restored(CURRENT.replace(self.clone()));
         work()

@@ -99,7 +99,7 @@ pub(crate) struct NamedCall {
     named: Arc<Named>,
     target: Target,
     arguments: Vec<u8>,
-    deadline: Instant,
+    began: Instant,
     timeout: Duration,
     phase: Phase,
     /// Servers that have failed this call.
@@ -124,12 +124,12 @@ pub(crate) type Look<'a> = &'a mut dyn FnMut(&Arc<Shared>, CallId) -> Option<Out
 
 impl NamedCall {
     pub(crate) fn new(named: Arc<Named>, request: Request) -> Self {
-        let Request { target, timeout, arguments } = request;
+        let Request { target, began, timeout, arguments } = request;
         NamedCall {
             named,
             target,
             arguments,
-            deadline: Instant::now() + timeout,
+            began,
             timeout,
             phase: Phase::Choosing,
             tried: Vec::new(),
@@ -230,11 +230,12 @@ impl NamedCall {
         codec::encode(&(&self.named.name,), &mut arguments)
             .map_err(|error| CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No))?;
         let target = Target { service: BinderClient::ID, method: RESOLVE, how: How::Idempotent };
-        self.named.binder.start(Request { target, timeout: self.left() / 2, arguments })
+        self.named.binder.start(Request { target, began: Instant::now(), timeout: self.left() / 2, arguments })
     }
 
     fn call(&mut self, server: Server) -> Result<Option<Outcome>, CallError> {
-        let request = Request { target: self.target, timeout: self.left(), arguments: self.arguments.clone() };
+        let (target, arguments) = (self.target, self.arguments.clone());
+        let request = Request { target, began: Instant::now(), timeout: self.left(), arguments };
         let call = server.shared.start(request)?;
         if self.target.how == How::Oneway {
             return Ok(Some(Ok((Status::Done, Body::default()))));
@@ -290,7 +291,7 @@ impl NamedCall {
     }
 
     fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.timeout.saturating_sub(self.began.elapsed())
     }
 }
 

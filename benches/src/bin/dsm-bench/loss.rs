@@ -20,7 +20,8 @@ use super::{bar, conclude};
 /// root, and the program of the peers, which is built when it is first asked for; with --no-peers ours alone goes through a relay
 /// of UDP datagrams.
 /// `increments`: calls that must not run twice, at 20 % loss, 10 % duplication and 10 % reordering, while the server is killed and
-/// started again; a ledger outside of the server says how often each ran.
+/// started again; a ledger outside of the server says how often each ran. A hundredth of them once more, to a server that does not
+/// suppress duplicates.
 /// `corrupted`: damaged datagrams by the million, offered to an open session.
 /// `long-call`: one call that takes 30 seconds, and one whose server is killed.
 /// `overload`: ten times more calls than the server can serve.
@@ -131,12 +132,17 @@ impl Loss {
 
     fn increments(&self) -> Result<Vec<Figure>, String> {
         let (increments, restarts) = if self.quick { (5_000, 2) } else { (self.increments, self.restarts) };
-        let bar = bar(increments as usize);
-        bar.set_message("increments");
-        let plan = increments::Plan { increments, restarts, seed: self.seed };
-        let figures = increments::measure(plan, |done| bar.set_position(done));
-        bar.finish_and_clear();
-        figures
+        let measure = |plan: increments::Plan| {
+            let bar = bar(plan.increments as usize);
+            bar.set_message("increments");
+            let figures = increments::measure(plan, |done| bar.set_position(done));
+            bar.finish_and_clear();
+            figures
+        };
+        let plan = increments::Plan { increments, restarts, seed: self.seed, suppress_duplicates: true };
+        let fewer = (increments / 100).max(1_000);
+        let bare = increments::Plan { increments: fewer, restarts: 0, suppress_duplicates: false, ..plan };
+        Ok([measure(plan)?, measure(bare)?].concat())
     }
 
     fn corrupted(&self) -> Result<Vec<Figure>, String> {
