@@ -4,7 +4,8 @@ mod common;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as Task, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,6 +90,58 @@ fn what_waited_past_its_deadline_does_not_begin() {
         until("the late call was refused", || server.counters().expired == 1);
         assert_eq!(held.join().unwrap(), Ok(7));
         assert_eq!(bench.increments.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[rpc::service]
+trait Busy {
+    /// Keeps the thread that receives until the gate is opened.
+    #[rpc(inline)]
+    fn hold(&self);
+    fn count(&self) -> u64;
+    #[rpc(inline)]
+    fn count_inline(&self) -> u64;
+}
+
+#[derive(Default)]
+struct Gated {
+    gate: Bench,
+    count: AtomicU64,
+}
+
+impl Busy for Gated {
+    fn hold(&self) {
+        self.gate.insist(0);
+    }
+
+    fn count(&self) -> u64 {
+        self.count.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn count_inline(&self) -> u64 {
+        self.count()
+    }
+}
+
+#[test]
+fn what_waited_past_its_deadline_in_the_sockets_buffer_does_not_begin() {
+    guarded(|| {
+        let busy = Arc::new(Gated::default());
+        let builder = Server::builder(DriverConfig::plain()).bind(loopback()).unwrap();
+        let server = builder.serve(BusyServer::shared(Arc::clone(&busy))).start().unwrap();
+        let client = client(&server);
+        let held = {
+            let busy = BusyClient::new(client.clone());
+            thread::spawn(move || busy.hold())
+        };
+        busy.gate.wait_inside(1);
+        let hasty = BusyClient::new(client.with_timeout(Duration::from_millis(30)));
+        assert_eq!(hasty.count().unwrap_err().ran, Ran::Maybe);
+        assert_eq!(hasty.count_inline().unwrap_err().ran, Ran::Maybe);
+        busy.gate.open_gate();
+        assert_eq!(held.join().unwrap(), Ok(()));
+        until("both were refused", || server.counters().expired == 2);
+        assert_eq!(busy.count.load(Ordering::SeqCst), 0);
     });
 }
 

@@ -267,7 +267,7 @@ impl Engine {
             Incoming::Lost { peer, reason, .. } => {
                 self.peers.node(peer).map_or(Ok(()), |node| self.lost(node, Lost::Seen(reason)))
             }
-            Incoming::Message { peer, channel: Channel::MEMORY, body } => {
+            Incoming::Message { peer, channel: Channel::MEMORY, body, .. } => {
                 self.message(peer, body.into_bytes(), arrivals)
             }
             Incoming::Message { .. } => Ok(()),

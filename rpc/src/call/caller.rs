@@ -293,7 +293,7 @@ impl Role for Caller {
             Incoming::Up { peer, addr, boot } if addr == self.server => self.up(driver, peer, boot),
             // Somebody else, who found this port: it gets no calls, and no answers.
             Incoming::Up { .. } => {}
-            Incoming::Message { peer, channel: Channel::CALL, body: message } => match Message::parse(&message) {
+            Incoming::Message { peer, channel: Channel::CALL, body: message, .. } => match Message::parse(&message) {
                 Some(Message::Reply { call, status, body }) => {
                     let start = message.len() - body.len();
                     if !self.table.complete(call, peer, Answer { status, message, start }) {

@@ -36,11 +36,12 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Runs the request. `body` is a buffer for the reply.
+    /// Runs the request, unless it is too late. `body` is a buffer for the reply.
     pub(crate) fn run(services: &Services, job: Job, context: &Context, mut body: Vec<u8>) -> Self {
         body.clear();
         let began = Instant::now();
-        let status = context.enter(|| execute(services, &job, &mut body));
+        let late = context.deadline().is_some_and(|deadline| deadline <= began);
+        let status = if late { Status::Expired } else { context.enter(|| execute(services, &job, &mut body)) };
         Served { job, status, body, took: began.elapsed() }
     }
 

@@ -171,7 +171,9 @@ impl ServerBuilder {
         let offers = self.offers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let socket = self.socket.ok_or(StartError::NotBound)?;
         let to_binders = ClientConfig { driver: self.config.clone(), ..ClientConfig::plain() };
-        let driver = Driver::from_socket(socket, self.config)?;
+        let mut driver = Driver::from_socket(socket, self.config)?;
+        // What a request has waited is of the time that its caller had left.
+        driver.time_arrivals();
         let local_addr = driver.local_addr();
         let services = Arc::new(Services { list: self.services, order: self.order });
         let serving = Serving::new(Arc::clone(&services), self.limits);

@@ -107,10 +107,7 @@ impl Serving {
         loop {
             let job = self.queue.pop()?;
             if job.is_late(driver.now()) {
-                self.unbegin(&job);
-                self.counters.expired += 1;
-                self.refuse(driver, job.peer, &job.call, Status::Expired);
-                self.queue.recycle(job.arguments);
+                self.expire(driver, job);
                 continue;
             }
             let given_up = Arc::clone(given_up);
@@ -119,15 +116,29 @@ impl Serving {
         }
     }
 
+    /// A request that began will not run: its caller waits no more.
+    fn expire(&mut self, driver: &mut Driver, job: Job) {
+        self.unbegin(&job);
+        self.counters.expired += 1;
+        self.refuse(driver, job.peer, &job.call, Status::Expired);
+        self.queue.recycle(job.arguments);
+    }
+
     /// A worker has run a request. Returns the buffer for its next reply.
     pub(crate) fn end(&mut self, driver: &mut Driver, served: Served, given_up: &Arc<AtomicBool>) -> Vec<u8> {
         self.running.retain(|running| !Arc::ptr_eq(&running.given_up, given_up));
-        self.queue.learn(served.job.service, served.job.call.method, served.took);
+        if served.status != Status::Expired {
+            self.queue.learn(served.job.service, served.job.call.method, served.took);
+        }
         self.answer(driver, served, given_up.load(Ordering::Relaxed))
     }
 
     /// Sends the reply, unless the caller has given up. Returns the reply's buffer.
     fn answer(&mut self, driver: &mut Driver, mut served: Served, given_up: bool) -> Vec<u8> {
+        if served.status == Status::Expired {
+            self.expire(driver, served.job);
+            return served.body;
+        }
         match served.status {
             Status::Done => self.counters.done += 1,
             Status::Panicked => self.counters.panics += 1,
@@ -209,8 +220,9 @@ impl Serving {
         }
     }
 
-    fn request(&mut self, driver: &mut Driver, peer: Peer, call: Call, arguments: &[u8]) {
+    fn request(&mut self, driver: &mut Driver, peer: Peer, mut call: Call, arguments: &[u8], waited: Duration) {
         let Some(&client) = self.sessions.get(&peer) else { return };
+        call.time_left = call.time_left.map(|left| left.saturating_sub(waited));
         if call.how == How::AtMostOnce && !self.is_new(driver, peer, client, &call) {
             return;
         }
@@ -351,8 +363,8 @@ impl Role for Serving {
                 self.sessions.insert(peer, boot);
             }
             Incoming::Lost { peer, .. } => self.lost(driver.received_at(), peer),
-            Incoming::Message { peer, channel: Channel::CALL, body } => match Message::parse(&body) {
-                Some(Message::Request { call, arguments }) => self.request(driver, peer, call, arguments),
+            Incoming::Message { peer, channel: Channel::CALL, body, waited } => match Message::parse(&body) {
+                Some(Message::Request { call, arguments }) => self.request(driver, peer, call, arguments, waited),
                 Some(Message::Cancel(call)) => self.cancel(peer, call),
                 _ => self.counters.garbage += 1,
             },

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::time::Duration;
 
 use super::socket::{Arrivals, BATCH};
 use crate::transport::{Body, BootEpoch, Channel, Event, LostReason, Peer};
@@ -69,7 +70,7 @@ impl Inbox {
                         Body::Whole(bytes) => Received::Whole(bytes),
                         Body::InDatagram(_) => Received::InDatagram(body.bytes(arrivals.datagram(place))),
                     };
-                    Incoming::Message { peer: *peer, channel: *channel, body }
+                    Incoming::Message { peer: *peer, channel: *channel, body, waited: arrivals.waited(place) }
                 }
             })
         })
@@ -84,8 +85,9 @@ pub enum Incoming<'a> {
     Up { peer: Peer, addr: SocketAddr, boot: BootEpoch },
     /// A session is over.
     Lost { peer: Peer, addr: SocketAddr, reason: LostReason },
-    /// A message.
-    Message { peer: Peer, channel: Channel, body: Received<'a> },
+    /// A message, and how long it (or the last part of it) waited for this endpoint to look: see
+    /// [`Driver::time_arrivals`](super::Driver::time_arrivals).
+    Message { peer: Peer, channel: Channel, body: Received<'a>, waited: Duration },
 }
 
 /// The bytes of a message.

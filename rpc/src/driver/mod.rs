@@ -12,7 +12,7 @@
 //! loop {
 //!     driver.receive(&mut inbox)?;
 //!     for incoming in inbox.drain() {
-//!         if let Incoming::Message { peer, channel, body } = incoming {
+//!         if let Incoming::Message { peer, channel, body, .. } = incoming {
 //!             driver.send(peer, channel, &[b"you said: ", &body])?;
 //!         }
 //!     }
@@ -49,6 +49,9 @@ pub use polling::{Pause, Polling};
 /// network card sends what fills a socket within less.
 const SOCKET_FULL_RETRY: Duration = Duration::from_millis(1);
 
+/// An age of a datagram that is worth knowing.
+const AWAY: Duration = Duration::from_millis(1);
+
 /// A transport with its socket and its clock. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Driver {
@@ -61,6 +64,8 @@ pub struct Driver {
     origin: Instant,
     /// The time at which it last looked at the clock to receive.
     received_at: Time,
+    /// When the socket was last found empty: no datagram has waited since before.
+    emptied_at: Time,
     departures: Vec<Departure>,
     /// Of `departures`, the ones that the full socket did not take.
     held: std::ops::Range<usize>,
@@ -99,6 +104,7 @@ impl Driver {
             local,
             origin,
             received_at: Time::ZERO,
+            emptied_at: Time::ZERO,
             departures: vec![departure; BATCH],
             held: 0..0,
             retry_at: Time::ZERO,
@@ -134,6 +140,11 @@ impl Driver {
     /// See [`Transport::connect`]; [`Self::flush`] puts the hello on the wire.
     pub fn connect(&mut self, addr: SocketAddr) -> Result<Peer, SendError> {
         self.transport.connect(self.now(), addr)
+    }
+
+    /// From now on, messages tell how long they have waited in the socket's buffer, if that was a millisecond or more.
+    pub fn time_arrivals(&mut self) {
+        self.socket.stamp();
     }
 
     /// Says that nobody but whoever is at `addr` will ever be spoken to: the kernel then finds the way there once, not for each
@@ -212,15 +223,19 @@ impl Driver {
         let mut count = 0;
         if inbox.is_empty() {
             inbox.clear();
-            let many = self.batching.pays() && !self.socket.is_watched();
+            let many = (self.batching.pays() || self.was_away()) && !self.socket.is_watched();
             count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
             self.batching.learn(many, count);
         }
         let now = self.now();
         self.received_at = now;
-        if count == 0 && self.is_idle(now) {
-            return Ok(0);
+        if count == 0 {
+            self.emptied_at = now;
+            if self.is_idle(now) {
+                return Ok(0);
+            }
         }
+        inbox.arrivals.bound_waits(now - self.emptied_at);
         let known = inbox.events.len();
         for place in 0..count {
             let Some(from) = inbox.arrivals.from(place) else { continue };
@@ -244,6 +259,11 @@ impl Driver {
         inbox.attribute(0);
         self.flush_at(now);
         Ok(count)
+    }
+
+    /// Whether it has not looked for so long that what has come may be old. Only batches say how old.
+    fn was_away(&self) -> bool {
+        self.socket.is_stamped() && self.now() - self.received_at >= AWAY
     }
 
     /// Whether [`Self::flush`] has something to do.

@@ -4,12 +4,14 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg,
     setsockopt, sockopt,
 };
+use nix::sys::time::TimeSpec;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
 
 /// Datagrams in one system call.
@@ -42,12 +44,18 @@ thread_local! {
 pub(super) struct Arrivals {
     buffer: Vec<u8>,
     found: [(usize, SocketAddr); BATCH],
+    /// How long each has waited in the socket's buffer, where that is known.
+    waited: [Duration; BATCH],
 }
 
 impl Arrivals {
     pub fn new() -> Self {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Arrivals { buffer: vec![0; BATCH * DATAGRAM_BYTES], found: [(0, nowhere); BATCH] }
+        Arrivals {
+            buffer: vec![0; BATCH * DATAGRAM_BYTES],
+            found: [(0, nowhere); BATCH],
+            waited: [Duration::ZERO; BATCH],
+        }
     }
 
     pub fn datagram(&self, place: usize) -> &[u8] {
@@ -61,6 +69,16 @@ impl Arrivals {
         let length = self.found.get(place).map_or(0, |(length, _)| *length);
         let start = place * DATAGRAM_BYTES;
         self.buffer.get_mut(start..start + length).unwrap_or_default()
+    }
+
+    /// How long it has waited in the socket's buffer; zero where nobody knows.
+    pub fn waited(&self, place: usize) -> Duration {
+        self.waited.get(place).copied().unwrap_or_default()
+    }
+
+    /// None can have waited for longer than this.
+    pub fn bound_waits(&mut self, longest: Duration) {
+        self.waited.iter_mut().for_each(|waited| *waited = longest.min(*waited));
     }
 
     /// Who sent it.
@@ -84,6 +102,8 @@ pub(super) struct Socket {
     /// The only peer, where there is one.
     dedicated_to: Option<SocketAddr>,
     overflow: Overflow,
+    /// Whether the kernel says when each datagram came.
+    stamped: bool,
     /// Peers whose hosts said that nothing listens there.
     pub refused: Vec<SocketAddr>,
     /// Peers to whom only datagrams up to this size (UDP payload, bytes) can go.
@@ -124,6 +144,7 @@ impl Socket {
             is_v6,
             dedicated_to: None,
             overflow: Overflow::new(),
+            stamped: false,
             refused: Vec::new(),
             narrow: Vec::new(),
         })
@@ -137,6 +158,16 @@ impl Socket {
     /// Datagrams that were dropped because the receive buffer was full, as far as is known.
     pub fn overflows(&self) -> u64 {
         self.overflow.dropped
+    }
+
+    /// See [`super::Driver::time_arrivals`].
+    pub fn stamp(&mut self) {
+        self.stamped = setsockopt(&self.udp, sockopt::ReceiveTimestampns, &true).is_ok();
+    }
+
+    /// Whether batches tell how long their datagrams have waited.
+    pub fn is_stamped(&self) -> bool {
+        self.stamped
     }
 
     /// See [`super::Driver::dedicate`].
@@ -173,11 +204,13 @@ impl Socket {
     }
 
     fn receive_one(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let Arrivals { buffer, found } = arrivals;
+        let Arrivals { buffer, found, waited } = arrivals;
         let mut count = 0;
-        for (slot, space) in found.iter_mut().zip(buffer.chunks_exact_mut(DATAGRAM_BYTES)).take(BULK_RUN) {
+        let spaces = buffer.chunks_exact_mut(DATAGRAM_BYTES);
+        for ((slot, waited), space) in found.iter_mut().zip(waited).zip(spaces).take(BULK_RUN) {
+            *waited = Duration::ZERO;
             let watched = self.overflow.watched;
-            let read = if watched { self.overflow.read(&self.udp, space) } else { self.udp.recv_from(space) };
+            let read = if watched { self.overflow.read(&self.udp, space, waited) } else { self.udp.recv_from(space) };
             match read {
                 Ok(arrival) => *slot = arrival,
                 Err(error) if count == 0 => return Err(error),
@@ -197,25 +230,35 @@ impl Socket {
     }
 
     fn receive_many(&self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let Arrivals { buffer, found } = arrivals;
+        if self.stamped {
+            // The kernel takes off these headers what room it did not need, and nobody gives it back: each batch has new ones.
+            return self.receive_with(arrivals, &mut MultiHeaders::preallocate(BATCH, Some(control_space())));
+        }
         RECEIVE_HEADERS.with(|headers| {
             let [v4, v6] = headers;
             let mut headers = if self.is_v6 { v6 } else { v4 }.borrow_mut();
-            let mut chunks = buffer.chunks_exact_mut(DATAGRAM_BYTES);
-            let mut slices: [_; BATCH] = std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
-            let fd = self.udp.as_raw_fd();
-            let messages = recvmmsg(fd, &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
-            let mut count = 0;
-            for (slot, message) in found.iter_mut().zip(messages) {
-                // Without a sender's address (which does not happen) it reads as an empty datagram.
-                *slot = match message.address.as_ref().and_then(standard) {
-                    Some(from) => (message.bytes, from),
-                    None => (0, slot.1),
-                };
-                count += 1;
-            }
-            Ok(count)
+            self.receive_with(arrivals, &mut headers)
         })
+    }
+
+    fn receive_with(&self, arrivals: &mut Arrivals, headers: &mut MultiHeaders<SockaddrStorage>) -> io::Result<usize> {
+        let Arrivals { buffer, found, waited } = arrivals;
+        let mut chunks = buffer.chunks_exact_mut(DATAGRAM_BYTES);
+        let mut slices: [_; BATCH] = std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
+        let messages = recvmmsg(self.udp.as_raw_fd(), headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+        let now = if self.stamped { SystemTime::now() } else { SystemTime::UNIX_EPOCH };
+        let mut count = 0;
+        for ((slot, waited), message) in found.iter_mut().zip(waited).zip(messages) {
+            let stamp = message.cmsgs().ok().and_then(|mut controls| controls.find_map(stamp));
+            *waited = stamp.map_or(Duration::ZERO, |stamp| since(stamp, now));
+            // Without a sender's address (which does not happen) it reads as an empty datagram.
+            *slot = match message.address.as_ref().and_then(standard) {
+                Some(from) => (message.bytes, from),
+                None => (0, slot.1),
+            };
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Sends datagrams in order; returns how many were dealt with. Fewer than all: the socket is full. One that the
@@ -342,7 +385,7 @@ struct Overflow {
 
 impl Overflow {
     fn new() -> Self {
-        Overflow { watched: false, queued: 0, told: 0, dropped: 0, control: nix::cmsg_space!(u32) }
+        Overflow { watched: false, queued: 0, told: 0, dropped: 0, control: control_space() }
     }
 
     /// A read found so many datagrams.
@@ -359,14 +402,17 @@ impl Overflow {
     }
 
     /// Reads one datagram, and what is said beside it.
-    fn read(&mut self, udp: &UdpSocket, space: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    fn read(&mut self, udp: &UdpSocket, space: &mut [u8], waited: &mut Duration) -> io::Result<(usize, SocketAddr)> {
         let mut slices = [IoSliceMut::new(space)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let message = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut slices, Some(&mut self.control), flags)?;
-        let told = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::RxqOvfl(count) => Some(count),
-            _ => None,
-        });
+        let mut told = None;
+        for control in message.cmsgs()? {
+            match control {
+                ControlMessageOwned::RxqOvfl(count) => told = Some(count),
+                control => *waited = stamp(control).map_or(*waited, |stamp| since(stamp, SystemTime::now())),
+            }
+        }
         // Without a sender's address (which does not happen) it reads as an empty datagram.
         let from = message.address.as_ref().and_then(standard);
         let arrival = from.map_or((0, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))), |from| (message.bytes, from));
@@ -377,6 +423,24 @@ impl Overflow {
         }
         Ok(arrival)
     }
+}
+
+/// Room for what may be said beside a datagram: how many were dropped, and when it came.
+fn control_space() -> Vec<u8> {
+    nix::cmsg_space!(u32, TimeSpec)
+}
+
+/// When a datagram came, if this says so (SO_TIMESTAMPNS, socket(7)).
+fn stamp(control: ControlMessageOwned) -> Option<SystemTime> {
+    match control {
+        ControlMessageOwned::ScmTimestampns(time) => Some(SystemTime::UNIX_EPOCH + Duration::from(time)),
+        _ => None,
+    }
+}
+
+/// How long ago that was. The clock may have been set meanwhile: nobody waits for less than nothing.
+fn since(stamp: SystemTime, now: SystemTime) -> Duration {
+    now.duration_since(stamp).unwrap_or_default()
 }
 
 /// Errors that ICMP or the local stack report for some datagram that was sent; the socket itself is well.
