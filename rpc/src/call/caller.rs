@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::driver::{Driver, Incoming};
 use crate::time::Time;
-use crate::transport::{BootEpoch, Channel, LostReason, Peer, SendError};
+use crate::transport::{BootEpoch, Channel, Countdown, LostReason, Peer, SendError};
 
 use super::client::{ClientConfig, ClientCounters, Request};
 use super::endpoint::{Role, Wake};
@@ -180,7 +180,8 @@ impl Caller {
             service,
             method,
         };
-        driver.send(peer, Channel::CALL, &[&message::request_header(&call), &waiting.buffer])?;
+        let countdown = Countdown { place: message::TIME_LEFT, until: waiting.deadline };
+        driver.send_counting(peer, Channel::CALL, &[&message::request_header(&call), &waiting.buffer], countdown)?;
         self.counters.repeated += u64::from(waiting.ran() != Ran::No);
         waiting.sent = Some(peer);
         waiting.origin = waiting.origin.or(Some(origin));

@@ -177,6 +177,9 @@ impl Status {
     }
 }
 
+/// Where a request says how much time is left.
+pub(super) const TIME_LEFT: usize = 15;
+
 /// A request's header, to go before the arguments.
 pub fn request_header(call: &Call) -> [u8; REQUEST_HEADER_BYTES] {
     let time_left = call.time_left.map_or(u32::MAX, |left| u32::try_from(left.as_micros()).unwrap_or(u32::MAX));
@@ -186,7 +189,7 @@ pub fn request_header(call: &Call) -> [u8; REQUEST_HEADER_BYTES] {
     header[9] = call.how as u8;
     header[10..14].copy_from_slice(&call.session.to_be_bytes());
     header[14] = call.age;
-    header[15..19].copy_from_slice(&time_left.to_be_bytes());
+    header[TIME_LEFT..TIME_LEFT + 4].copy_from_slice(&time_left.to_be_bytes());
     header[19..23].copy_from_slice(&call.service.0.to_be_bytes());
     header[23..25].copy_from_slice(&call.method.number.to_be_bytes());
     header[25..27].copy_from_slice(&call.method.version.to_be_bytes());

@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use crate::impair::Impairer;
 use crate::time::Time;
 use crate::trace::Tracer;
-use crate::transport::{BootEpoch, Channel, Counters, Peer, Seed, SendError, Transport};
+use crate::transport::{BootEpoch, Channel, Countdown, Counters, Peer, Seed, SendError, Transport};
 use socket::{BATCH, BULK_BYTES, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
@@ -157,6 +157,17 @@ impl Driver {
     pub fn send(&mut self, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
         // Asking the clock would cost more than a small message does.
         self.transport.send(Time::ZERO, peer, channel, parts)
+    }
+
+    /// The same, with a number in the message that counts down until it leaves.
+    pub(crate) fn send_counting(
+        &mut self,
+        peer: Peer,
+        channel: Channel,
+        parts: &[&[u8]],
+        countdown: Countdown,
+    ) -> Result<(), SendError> {
+        self.transport.send_counting(peer, channel, parts, Some(countdown))
     }
 
     /// Puts everything on the wire that may go now. What the full socket does not take stays for the next call.

@@ -59,6 +59,7 @@ use receive::Accepted;
 pub use config::{KeepAlive, TransportConfig};
 pub use lessons::Lessons;
 pub use random::Seed;
+pub use send::Countdown;
 pub use types::{Body, BootEpoch, Channel, Counters, Event, LostReason, Peer, SendError};
 
 /// All sessions of one endpoint: no clock, no socket, and no randomness but the seed.
@@ -156,6 +157,17 @@ impl Transport {
     /// Queues one message, the concatenation of `parts`. No timer starts before [`Self::transmit`] takes it, so the
     /// time is not used yet.
     pub fn send(&mut self, _now: Time, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
+        self.send_counting(peer, channel, parts, None)
+    }
+
+    /// The same with a number in it that counts down; before the session is open it stands still.
+    pub fn send_counting(
+        &mut self,
+        peer: Peer,
+        channel: Channel,
+        parts: &[&[u8]],
+        countdown: Option<Countdown>,
+    ) -> Result<(), SendError> {
         let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
         let total = parts.iter().map(|part| part.len()).sum();
         session.state.check_size(total, &self.config)?;
@@ -169,7 +181,7 @@ impl Transport {
         }
         match &mut session.state {
             State::Opening(opening) => opening.push(channel.0, parts, total, &mut self.pool),
-            State::Up(link) => link.send.push(channel.0, parts, total, &mut self.pool),
+            State::Up(link) => link.send.push(channel.0, parts, total, countdown, &mut self.pool),
         }
         self.queued += session.state.queued_bytes() - before;
         self.counters.messages_sent += 1;
@@ -439,7 +451,7 @@ impl Transport {
         if let State::Opening(opening) = &mut session.state {
             for (channel, bytes) in opening.pending.drain(..) {
                 fits &= link.check_size(bytes.len()).is_ok();
-                link.send.push(channel, &[&bytes], bytes.len().min(agreed.message_max), &mut self.pool);
+                link.send.push(channel, &[&bytes], bytes.len().min(agreed.message_max), None, &mut self.pool);
                 self.pool.give(bytes);
             }
         }

@@ -1,11 +1,12 @@
 //! The sending half of a session: what is queued, what is under way, what was lost. Knows sequence numbers and packet
-//! numbers, but no time.
+//! numbers, but no clock.
 
 use std::collections::VecDeque;
 
 use super::lessons::Lessons;
 use super::pool::Pool;
 use crate::planted::{Bug, Planted};
+use crate::time::Time;
 use crate::wire::{AckBlock, FRAME_HEADER_BYTES, Fragment, WireError, write_frame_header};
 
 /// A fragment is taken for lost when a datagram that left this many numbers later has arrived (RFC 5681's three
@@ -29,6 +30,26 @@ pub struct SendLimits {
     pub window_fragments: usize,
 }
 
+/// Four bytes of a message that say how many microseconds are left, big-endian, as of the moment at which its datagram leaves: also when
+/// that is late, or once more.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Countdown {
+    /// Where in the message they stand: within its first fragment.
+    pub place: usize,
+    /// When nothing is left.
+    pub until: Time,
+}
+
+impl Countdown {
+    fn write(self, now: Time, bytes: &mut [u8]) {
+        if let Some(place) = bytes.get_mut(self.place..self.place + 4) {
+            // The largest number may mean something else to whoever reads it.
+            let left = (self.until - now).as_micros().min(u128::from(u32::MAX - 1)) as u32;
+            place.copy_from_slice(&left.to_be_bytes());
+        }
+    }
+}
+
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 enum Status {
     /// Never sent.
@@ -48,6 +69,7 @@ struct Outgoing {
     channel: u8,
     status: Status,
     bytes: Vec<u8>,
+    countdown: Option<Countdown>,
 }
 
 impl Outgoing {
@@ -162,7 +184,14 @@ impl SendHalf {
 
     /// Queues a message: cuts the concatenation of `parts` (`total` bytes) into fragments. The caller has checked that
     /// it does not have more than 65,535 of them.
-    pub fn push(&mut self, channel: u8, parts: &[&[u8]], total: usize, pool: &mut Pool) {
+    pub fn push(
+        &mut self,
+        channel: u8,
+        parts: &[&[u8]],
+        total: usize,
+        mut countdown: Option<Countdown>,
+        pool: &mut Pool,
+    ) {
         let size = self.limits.fragment_bytes;
         let count = total.div_ceil(size).max(1) as u16;
         let mut parts = parts.iter().copied();
@@ -180,7 +209,8 @@ impl SendHalf {
                 bytes.extend_from_slice(now);
                 part = later;
             }
-            let outgoing = Outgoing { index, count, channel, status: Status::Waiting, bytes };
+            let outgoing =
+                Outgoing { index, count, channel, status: Status::Waiting, bytes, countdown: countdown.take() };
             self.queued_bytes += outgoing.charge();
             self.outstanding += 1;
             self.fragments.push_back(outgoing);
@@ -212,14 +242,14 @@ impl SendHalf {
         self.flying_bytes == 0 || self.flying_bytes + outgoing.charge() <= self.limits.window_bytes
     }
 
-    /// Appends to `out` the frames that go into the datagram of number `packet`, at most `room` bytes: first what was
-    /// lost, then what is new, as far as the window allows.
-    pub fn fill(&mut self, packet: u64, mut room: usize, out: &mut Vec<u8>) -> Filled {
+    /// Appends to `out` the frames that go into the datagram of number `packet`, which leaves `now`, at most `room` bytes: first what
+    /// was lost, then what is new, as far as the window allows.
+    pub fn fill(&mut self, now: Time, packet: u64, mut room: usize, out: &mut Vec<u8>) -> Filled {
         let mut filled = Filled::default();
         while let Some(&sequence) = self.lost.front() {
             if self.is_lost(sequence) {
                 if self.flying > 0 && self.flying_bytes >= self.limits.window_bytes
-                    || !self.write(sequence, packet, &mut room, out)
+                    || !self.write(sequence, now, packet, &mut room, out)
                 {
                     return filled;
                 }
@@ -228,7 +258,7 @@ impl SendHalf {
             self.lost.pop_front();
         }
         while self.fresh().is_some_and(|outgoing| self.fits_window(outgoing)) {
-            if !self.write(self.unsent, packet, &mut room, out) {
+            if !self.write(self.unsent, now, packet, &mut room, out) {
                 break;
             }
             self.unsent += 1;
@@ -237,7 +267,7 @@ impl SendHalf {
         filled
     }
 
-    fn write(&mut self, sequence: u64, packet: u64, room: &mut usize, out: &mut Vec<u8>) -> bool {
+    fn write(&mut self, sequence: u64, now: Time, packet: u64, room: &mut usize, out: &mut Vec<u8>) -> bool {
         let Some(outgoing) = self.fragments.get_mut((sequence - self.base) as usize) else { return false };
         let needed = FRAME_HEADER_BYTES + outgoing.bytes.len();
         if needed > *room {
@@ -246,7 +276,11 @@ impl SendHalf {
         *room -= needed;
         let Outgoing { index, count, channel, .. } = *outgoing;
         write_frame_header(Fragment { sequence, index, count, channel }, outgoing.bytes.len(), out);
+        let start = out.len();
         out.extend_from_slice(&outgoing.bytes);
+        if let Some(countdown) = outgoing.countdown {
+            countdown.write(now, out.get_mut(start..).unwrap_or_default());
+        }
         outgoing.status = Status::Flying(packet);
         self.flying_bytes += outgoing.charge();
         self.flying += 1;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rpc::planted::Bug;
+use rpc::time::Time;
 use rpc::transport::pool::Pool;
 use rpc::transport::receive::{Accepted, ReceiveHalf};
 use rpc::transport::send::{SendHalf, SendLimits};
@@ -70,7 +71,7 @@ impl State {
     fn transmit(&self, room: usize) -> State {
         let mut next = self.quiet();
         let mut out = Vec::new();
-        let filled = next.send.fill(next.packet, room, &mut out);
+        let filled = next.send.fill(Time::ZERO, next.packet, room, &mut out);
         next.again = filled.again > 0;
         if out.is_empty() && filled.fresh + filled.again > 0 || out.len() > room {
             next.broken = Some("a datagram that is not what the sender says");
@@ -180,7 +181,7 @@ impl Model for Session {
             receive.plant(bug);
         }
         for message in &self.messages {
-            send.push(1, &[message], message.len(), &mut Pool::default());
+            send.push(1, &[message], message.len(), None, &mut Pool::default());
         }
         vec![State {
             send,

@@ -1,5 +1,7 @@
 //! The two halves by themselves: no time, no network.
 
+use crate::time::Time;
+use crate::transport::Countdown;
 use crate::transport::pool::Pool;
 use crate::transport::receive::{Accepted, ReceiveHalf};
 use crate::transport::send::{Filled, Progress, SendHalf, SendLimits};
@@ -9,15 +11,33 @@ const LIMITS: SendLimits = SendLimits { fragment_bytes: 10, window_bytes: 1_000,
 
 fn sender(messages: &[usize]) -> (SendHalf, Pool) {
     let (mut send, mut pool) = (SendHalf::new(LIMITS), Pool::default());
-    messages.iter().for_each(|length| send.push(1, &[&vec![7; *length]], *length, &mut pool));
+    messages.iter().for_each(|length| send.push(1, &[&vec![7; *length]], *length, None, &mut pool));
     (send, pool)
+}
+
+#[test]
+fn a_countdown_is_true_each_time_that_its_message_leaves() {
+    const US: u64 = 1_000;
+    let (mut send, mut pool) = sender(&[]);
+    let countdown = Some(Countdown { place: 4, until: Time(900 * US) });
+    send.push(1, &[&[9; 4], &[0; 4], &[9; 7]], 15, countdown, &mut pool);
+    let leave = |send: &mut SendHalf, at: u64, packet| {
+        let mut out = Vec::new();
+        send.fill(Time(at), packet, 1_000, &mut out);
+        out[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + 10].to_vec()
+    };
+    assert_eq!(leave(&mut send, 300 * US, 0), [9, 9, 9, 9, 0, 0, 2, 88, 9, 9]);
+    send.expired(0);
+    assert_eq!(leave(&mut send, 899 * US, 1), [9, 9, 9, 9, 0, 0, 0, 1, 9, 9]);
+    send.expired(1);
+    assert_eq!(leave(&mut send, 5_000 * US, 2), [9, 9, 9, 9, 0, 0, 0, 0, 9, 9]);
 }
 
 /// The sequence numbers in the next datagram.
 fn fill(send: &mut SendHalf, packet: u64, room: usize) -> Vec<u64> {
     let mut out = Vec::new();
     let can = send.can_fill();
-    let Filled { fresh, again } = send.fill(packet, room, &mut out);
+    let Filled { fresh, again } = send.fill(Time::ZERO, packet, room, &mut out);
     let sequences: Vec<u64> = Frames::new(Reader::new(&out)).map(|frame| frame.unwrap().0.sequence).collect();
     assert_eq!(sequences.len(), fresh + again);
     assert_eq!(can, !sequences.is_empty() || room == 0);
