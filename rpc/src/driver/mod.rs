@@ -180,7 +180,7 @@ impl Driver {
         self.flush_at(now);
     }
 
-    fn flush_at(&mut self, now: Time) {
+    fn flush_at(&mut self, mut now: Time) {
         if let Some(impairer) = &mut self.impairer {
             let (socket, transport, tracer) = (&mut self.socket, &mut self.transport, &mut self.tracer);
             let [departure, ..] = &mut self.departures[..] else { return };
@@ -203,6 +203,9 @@ impl Driver {
             self.hold(left, now);
             if sent < wanted {
                 return;
+            }
+            if self.wants_flush() {
+                now = self.now();
             }
         }
     }
@@ -246,7 +249,7 @@ impl Driver {
                 return Ok(0);
             }
         }
-        inbox.arrivals.bound_waits(now - self.emptied_at);
+        inbox.arrivals.settle(count, now - self.emptied_at);
         let known = inbox.events.len();
         for place in 0..count {
             let Some(from) = inbox.arrivals.from(place) else { continue };

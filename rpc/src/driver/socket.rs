@@ -44,7 +44,9 @@ thread_local! {
 pub(super) struct Arrivals {
     buffer: Vec<u8>,
     found: [(usize, SocketAddr); BATCH],
-    /// How long each has waited in the socket's buffer, where that is known.
+    /// When each came, where that is known.
+    stamps: [Option<SystemTime>; BATCH],
+    /// How long each has waited in the socket's buffer; zero where nobody knows.
     waited: [Duration; BATCH],
 }
 
@@ -54,6 +56,7 @@ impl Arrivals {
         Arrivals {
             buffer: vec![0; BATCH * DATAGRAM_BYTES],
             found: [(0, nowhere); BATCH],
+            stamps: [None; BATCH],
             waited: [Duration::ZERO; BATCH],
         }
     }
@@ -71,14 +74,18 @@ impl Arrivals {
         self.buffer.get_mut(start..start + length).unwrap_or_default()
     }
 
-    /// How long it has waited in the socket's buffer; zero where nobody knows.
+    /// How long it has waited in the socket's buffer, as of [`Self::settle`].
     pub fn waited(&self, place: usize) -> Duration {
         self.waited.get(place).copied().unwrap_or_default()
     }
 
-    /// None can have waited for longer than this.
-    pub fn bound_waits(&mut self, longest: Duration) {
-        self.waited.iter_mut().for_each(|waited| *waited = longest.min(*waited));
+    /// Reckons how long the first `count` have waited until now: not for longer than this, whatever clocks were set meanwhile.
+    pub fn settle(&mut self, count: usize, longest: Duration) {
+        let mut clock = None;
+        for (waited, stamp) in self.waited.iter_mut().zip(&mut self.stamps).take(count) {
+            let mut since = |stamp| clock.get_or_insert_with(SystemTime::now).duration_since(stamp).unwrap_or_default();
+            *waited = stamp.take().map_or(Duration::ZERO, &mut since).min(longest);
+        }
     }
 
     /// Who sent it.
@@ -204,13 +211,12 @@ impl Socket {
     }
 
     fn receive_one(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let Arrivals { buffer, found, waited } = arrivals;
+        let Arrivals { buffer, found, stamps, .. } = arrivals;
         let mut count = 0;
         let spaces = buffer.chunks_exact_mut(DATAGRAM_BYTES);
-        for ((slot, waited), space) in found.iter_mut().zip(waited).zip(spaces).take(BULK_RUN) {
-            *waited = Duration::ZERO;
+        for ((slot, stamp), space) in found.iter_mut().zip(stamps).zip(spaces).take(BULK_RUN) {
             let watched = self.overflow.watched;
-            let read = if watched { self.overflow.read(&self.udp, space, waited) } else { self.udp.recv_from(space) };
+            let read = if watched { self.overflow.read(&self.udp, space, stamp) } else { self.udp.recv_from(space) };
             match read {
                 Ok(arrival) => *slot = arrival,
                 Err(error) if count == 0 => return Err(error),
@@ -242,15 +248,13 @@ impl Socket {
     }
 
     fn receive_with(&self, arrivals: &mut Arrivals, headers: &mut MultiHeaders<SockaddrStorage>) -> io::Result<usize> {
-        let Arrivals { buffer, found, waited } = arrivals;
+        let Arrivals { buffer, found, stamps, .. } = arrivals;
         let mut chunks = buffer.chunks_exact_mut(DATAGRAM_BYTES);
         let mut slices: [_; BATCH] = std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
         let messages = recvmmsg(self.udp.as_raw_fd(), headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
-        let now = if self.stamped { SystemTime::now() } else { SystemTime::UNIX_EPOCH };
         let mut count = 0;
-        for ((slot, waited), message) in found.iter_mut().zip(waited).zip(messages) {
-            let stamp = message.cmsgs().ok().and_then(|mut controls| controls.find_map(stamp));
-            *waited = stamp.map_or(Duration::ZERO, |stamp| since(stamp, now));
+        for ((slot, stamp), message) in found.iter_mut().zip(stamps).zip(messages) {
+            *stamp = message.cmsgs().ok().and_then(|mut controls| controls.find_map(told));
             // Without a sender's address (which does not happen) it reads as an empty datagram.
             *slot = match message.address.as_ref().and_then(standard) {
                 Some(from) => (message.bytes, from),
@@ -402,24 +406,29 @@ impl Overflow {
     }
 
     /// Reads one datagram, and what is said beside it.
-    fn read(&mut self, udp: &UdpSocket, space: &mut [u8], waited: &mut Duration) -> io::Result<(usize, SocketAddr)> {
+    fn read(
+        &mut self,
+        udp: &UdpSocket,
+        space: &mut [u8],
+        stamp: &mut Option<SystemTime>,
+    ) -> io::Result<(usize, SocketAddr)> {
         let mut slices = [IoSliceMut::new(space)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let message = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut slices, Some(&mut self.control), flags)?;
-        let mut told = None;
+        let mut dropped = None;
         for control in message.cmsgs()? {
             match control {
-                ControlMessageOwned::RxqOvfl(count) => told = Some(count),
-                control => *waited = stamp(control).map_or(*waited, |stamp| since(stamp, SystemTime::now())),
+                ControlMessageOwned::RxqOvfl(count) => dropped = Some(count),
+                control => *stamp = told(control).or(*stamp),
             }
         }
         // Without a sender's address (which does not happen) it reads as an empty datagram.
         let from = message.address.as_ref().and_then(standard);
         let arrival = from.map_or((0, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))), |from| (message.bytes, from));
         self.watched = false;
-        if let Some(told) = told {
-            self.dropped += u64::from(told.wrapping_sub(self.told));
-            self.told = told;
+        if let Some(dropped) = dropped {
+            self.dropped += u64::from(dropped.wrapping_sub(self.told));
+            self.told = dropped;
         }
         Ok(arrival)
     }
@@ -431,16 +440,11 @@ fn control_space() -> Vec<u8> {
 }
 
 /// When a datagram came, if this says so (SO_TIMESTAMPNS, socket(7)).
-fn stamp(control: ControlMessageOwned) -> Option<SystemTime> {
+fn told(control: ControlMessageOwned) -> Option<SystemTime> {
     match control {
         ControlMessageOwned::ScmTimestampns(time) => Some(SystemTime::UNIX_EPOCH + Duration::from(time)),
         _ => None,
     }
-}
-
-/// How long ago that was. The clock may have been set meanwhile: nobody waits for less than nothing.
-fn since(stamp: SystemTime, now: SystemTime) -> Duration {
-    now.duration_since(stamp).unwrap_or_default()
 }
 
 /// Errors that ICMP or the local stack report for some datagram that was sent; the socket itself is well.
