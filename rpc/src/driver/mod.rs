@@ -242,14 +242,16 @@ impl Driver {
             self.batching.learn(many, count);
         }
         let now = self.now();
-        self.received_at = now;
+        let since_last = now - std::mem::replace(&mut self.received_at, now);
         if count == 0 {
             self.emptied_at = now;
             if self.is_idle(now) {
                 return Ok(0);
             }
         }
-        inbox.arrivals.settle(count, now - self.emptied_at);
+        // Who read without asking when it came was here a moment ago, or else was interrupted in between.
+        let unknown = if self.socket.is_stamped() && since_last >= AWAY { since_last } else { Duration::ZERO };
+        inbox.arrivals.settle(count, now - self.emptied_at, unknown);
         let known = inbox.events.len();
         for place in 0..count {
             let Some(from) = inbox.arrivals.from(place) else { continue };

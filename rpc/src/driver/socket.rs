@@ -79,12 +79,13 @@ impl Arrivals {
         self.waited.get(place).copied().unwrap_or_default()
     }
 
-    /// Reckons how long the first `count` have waited until now: not for longer than this, whatever clocks were set meanwhile.
-    pub fn settle(&mut self, count: usize, longest: Duration) {
+    /// Reckons how long the first `count` have waited until now: not for longer than `longest`, whatever clocks were set meanwhile, and
+    /// for `unknown` where nobody noted when they came.
+    pub fn settle(&mut self, count: usize, longest: Duration, unknown: Duration) {
         let mut clock = None;
         for (waited, stamp) in self.waited.iter_mut().zip(&mut self.stamps).take(count) {
             let mut since = |stamp| clock.get_or_insert_with(SystemTime::now).duration_since(stamp).unwrap_or_default();
-            *waited = stamp.take().map_or(Duration::ZERO, &mut since).min(longest);
+            *waited = stamp.take().map_or(unknown, &mut since).min(longest);
         }
     }
 

@@ -395,7 +395,9 @@ impl Link {
     fn fill(&mut self, now: Time, packet: u64, out: &mut Vec<u8>, cx: &mut Context<'_>) {
         let room = self.path.size().saturating_sub(out.len() + self.guard.protection().trailer_bytes());
         let (idle, flying) = (!self.send.is_flying(), self.send.flying_bytes());
-        let filled = self.send.fill(now, packet, room, out);
+        // Half a round trip is the way there.
+        let arrival = now + self.rtt.smoothed().unwrap_or_default() / 2;
+        let filled = self.send.fill(arrival, packet, room, out);
         self.unasked_bytes += self.send.flying_bytes() - flying;
         if self.confirmed && self.send.can_fill() {
             self.path.want(now);

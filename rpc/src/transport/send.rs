@@ -30,8 +30,8 @@ pub struct SendLimits {
     pub window_fragments: usize,
 }
 
-/// Four bytes of a message that say how many microseconds are left, big-endian, as of the moment at which its datagram leaves: also when
-/// that is late, or once more.
+/// Four bytes of a message that say how many microseconds are left, big-endian, as of the moment at which its datagram is expected to
+/// arrive: also when it leaves late, or once more.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Countdown {
     /// Where in the message they stand: within its first fragment.
@@ -41,10 +41,10 @@ pub struct Countdown {
 }
 
 impl Countdown {
-    fn write(self, now: Time, bytes: &mut [u8]) {
+    fn write(self, arrival: Time, bytes: &mut [u8]) {
         if let Some(place) = bytes.get_mut(self.place..self.place + 4) {
             // The largest number may mean something else to whoever reads it.
-            let left = (self.until - now).as_micros().min(u128::from(u32::MAX - 1)) as u32;
+            let left = (self.until - arrival).as_micros().min(u128::from(u32::MAX - 1)) as u32;
             place.copy_from_slice(&left.to_be_bytes());
         }
     }
@@ -242,14 +242,14 @@ impl SendHalf {
         self.flying_bytes == 0 || self.flying_bytes + outgoing.charge() <= self.limits.window_bytes
     }
 
-    /// Appends to `out` the frames that go into the datagram of number `packet`, which leaves `now`, at most `room` bytes: first what
-    /// was lost, then what is new, as far as the window allows.
-    pub fn fill(&mut self, now: Time, packet: u64, mut room: usize, out: &mut Vec<u8>) -> Filled {
+    /// Appends to `out` the frames that go into the datagram of number `packet`, which should arrive at `arrival`, at most `room` bytes:
+    /// first what was lost, then what is new, as far as the window allows.
+    pub fn fill(&mut self, arrival: Time, packet: u64, mut room: usize, out: &mut Vec<u8>) -> Filled {
         let mut filled = Filled::default();
         while let Some(&sequence) = self.lost.front() {
             if self.is_lost(sequence) {
                 if self.flying > 0 && self.flying_bytes >= self.limits.window_bytes
-                    || !self.write(sequence, now, packet, &mut room, out)
+                    || !self.write(sequence, arrival, packet, &mut room, out)
                 {
                     return filled;
                 }
@@ -258,7 +258,7 @@ impl SendHalf {
             self.lost.pop_front();
         }
         while self.fresh().is_some_and(|outgoing| self.fits_window(outgoing)) {
-            if !self.write(self.unsent, now, packet, &mut room, out) {
+            if !self.write(self.unsent, arrival, packet, &mut room, out) {
                 break;
             }
             self.unsent += 1;
@@ -267,7 +267,7 @@ impl SendHalf {
         filled
     }
 
-    fn write(&mut self, sequence: u64, now: Time, packet: u64, room: &mut usize, out: &mut Vec<u8>) -> bool {
+    fn write(&mut self, sequence: u64, arrival: Time, packet: u64, room: &mut usize, out: &mut Vec<u8>) -> bool {
         let Some(outgoing) = self.fragments.get_mut((sequence - self.base) as usize) else { return false };
         let needed = FRAME_HEADER_BYTES + outgoing.bytes.len();
         if needed > *room {
@@ -279,7 +279,7 @@ impl SendHalf {
         let start = out.len();
         out.extend_from_slice(&outgoing.bytes);
         if let Some(countdown) = outgoing.countdown {
-            countdown.write(now, out.get_mut(start..).unwrap_or_default());
+            countdown.write(arrival, out.get_mut(start..).unwrap_or_default());
         }
         outgoing.status = Status::Flying(packet);
         self.flying_bytes += outgoing.charge();
