@@ -10,7 +10,8 @@
 //! what it keeps). Another incarnation knows nothing of them: they fail. What a failed call did is told by [`Ran`] in its
 //! [`CallError`]: certainly not, perhaps, or yes. [Idempotent](CallKind::Idempotent) calls need no slot, and go to whoever is met.
 //!
-//! **Time.** A request carries how long its caller is still going to wait. The server does not begin what is late, refuses what
+//! **Time.** A request carries how long its caller is still going to wait, reckoned for the moment at which it should arrive; what it
+//! waits in the server's socket is taken off. The server does not begin what is late, refuses what
 //! would be ([`CallErrorKind::Overloaded`]), and calls that a handler makes inherit the deadline ([`Context`]). A caller that
 //! gives up says so.
 //!
