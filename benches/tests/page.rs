@@ -61,7 +61,6 @@ fn results() -> Results {
         size: 1_000_000,
         unit: "numbers that each node draws".into(),
         plain: spread(1e-6),
-        plain_at_once: spread(1e-6),
         forms: vec![
             form("dsm-naive", Over::Dsm, 3.0),
             form("dsm", Over::Dsm, 1e-4 * 10.0_f64.powi(place as i32)),

@@ -57,16 +57,13 @@ pub fn jobs(plan: &Plan, runs: &Runs) -> Vec<Job> {
                 nodes: middle.nodes.clone(),
             })
         });
-        let plain = |seconds: fn(&Run) -> f64| {
-            Spread::of(pair.forms.iter().filter_map(|form| runs_of(form.name)).flatten().map(seconds).collect())
-        };
+        let plain = pair.forms.iter().filter_map(|form| runs_of(form.name)).flatten().map(|run| run.plain);
         Job {
             name: pair.name.into(),
             shows: pair.shows.into(),
             size: Case::BASE.size.of(pair, plan.quick),
             unit: pair.unit.into(),
-            plain: plain(|run| run.plain),
-            plain_at_once: plain(|run| run.plain_at_once),
+            plain: Spread::of(plain.collect()),
             forms: forms.collect(),
         }
     });

@@ -1,11 +1,11 @@
 //! What a job should cost, reckoned from its counts and from what single accesses cost.
 //!
 //! Over shared memory: *local work + faults x cost of a fault + messages x cost of a message*. Local work is what the job takes in one
-//! plain process while as many of them as there are nodes do it at once (they share caches, and perhaps cores), divided by the nodes. A node waits for its own faults, and the node that has the most to do ends the job; but where nodes
+//! plain process, divided by the nodes. A node waits for its own faults, and the node that has the most to do ends the job; but where nodes
 //! mostly wait for locks, they do what they do in turns, and it adds up. The messages that are left when those of the faults are taken
-//! away are round trips of locks, atomic operations and barriers: as dear as while both do so where all nodes have as many faults and
-//! calls, and divided among them; as cheap as undisturbed ones where one node has them all or none has any, and one after the other. Over RPC: *local work + calls x cost of a call*, which depends on how
-//! many bytes it carries, and barriers.
+//! away are round trips of locks, atomic operations and barriers. Where all nodes have as many faults and calls, these are as dear as while
+//! both do so, and divided among them; where one node has all faults and calls, or none has any, they are as cheap as undisturbed ones, and
+//! come one after the other. Over RPC: *local work + calls x cost of a call*, which depends on how many bytes it carries, and barriers.
 //!
 //! Every cost comes from the ladder of the same run, and the local work from a plain process. Nothing is fitted to the jobs, and what is
 //! not in the formula is not accounted for: waiting for each other's turn, queues, processors that are shared with the engines.
@@ -106,7 +106,7 @@ pub fn predictions(ladder: &[Bar], jobs: &[Job]) -> Vec<Prediction> {
     let of = |job: &Job, form: &Form| Prediction {
         job: job.name.clone(),
         form: form.name.clone(),
-        predicted: costs.predict(job.plain_at_once.median, form),
+        predicted: costs.predict(job.plain.median, form),
         measured: form.elapsed,
         leaves_out: left_out(job, form),
     };
@@ -118,7 +118,7 @@ fn left_out(job: &Job, form: &Form) -> String {
     let total = &form.total;
     let all: f64 = form.time.parts().iter().sum();
     let mut reasons = Vec::new();
-    if form.time.computing > 1.5 * job.plain_at_once.median {
+    if form.time.computing > 1.5 * job.plain.median {
         reasons.push("work that takes longer than in one process: a processor that is shared, memory that the compiler knows nothing of");
     }
     if total.pages > 0 && total.invalidations * 2 > total.pages {

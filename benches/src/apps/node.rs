@@ -1,5 +1,7 @@
 //! What a process of a launch does: all jobs in all forms, and node 0 tells what they cost.
 
+use std::time::Duration;
+
 use dsm_core::Dsm;
 use examples::figures::Totals;
 use examples::pairs::{self, Form, Pair};
@@ -7,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Size;
 
-/// Laps of the plain form. Of those alone the quickest counts: it is to say what the work itself takes.
+/// Laps of the plain form, of which the quickest counts: it is to say what the work itself takes.
 const PLAIN_LAPS: usize = 3;
 
 /// What the nodes are told, as JSON on their command line.
@@ -32,8 +34,6 @@ pub struct Run {
     pub elapsed: f64,
     /// Seconds that all its work took in one process and ordinary memory.
     pub plain: f64,
-    /// The same while every node did so at once.
-    pub plain_at_once: f64,
     /// What each node did.
     pub nodes: Vec<Totals>,
 }
@@ -49,7 +49,11 @@ impl Orders {
         let chosen =
             pairs::ALL.into_iter().filter(|pair| self.jobs.is_empty() || self.jobs.iter().any(|job| job == pair.name));
         for pair in chosen {
-            let plain = Plain::measure(&dsm, &pair, self.size.of(&pair, self.quick));
+            let plain = if dsm.rank() == 0 {
+                plain(&pair, dsm.size(), self.size.of(&pair, self.quick))
+            } else {
+                Duration::ZERO
+            };
             for form in pair.forms {
                 self.run(&dsm, &pair, form, plain)?;
             }
@@ -57,7 +61,7 @@ impl Orders {
         dsm.finalize().map_err(text)
     }
 
-    fn run(&self, dsm: &Dsm, pair: &Pair, form: &Form, plain: Plain) -> Result<(), String> {
+    fn run(&self, dsm: &Dsm, pair: &Pair, form: &Form, plain: Duration) -> Result<(), String> {
         let whole = |why: String| format!("{}, form {}: {why}", pair.name, form.name);
         // The first run of anything finds cold caches and memory never touched.
         form.run(dsm, pair.quick_size.min(self.size.of(pair, self.quick))).map_err(|error| whole(error.to_string()))?;
@@ -74,8 +78,7 @@ impl Orders {
             job: pair.name.into(),
             form: form.name.into(),
             elapsed: outcome.elapsed.as_secs_f64(),
-            plain: plain.alone,
-            plain_at_once: plain.at_once,
+            plain: plain.as_secs_f64(),
             nodes: outcome.nodes,
         };
         println!("{}", serde_json::to_string(&run).map_err(text)?);
@@ -83,25 +86,8 @@ impl Orders {
     }
 }
 
-/// Seconds of the plain form.
-#[derive(Clone, Copy, Debug)]
-struct Plain {
-    alone: f64,
-    at_once: f64,
-}
-
-impl Plain {
-    /// Collective. First node 0 alone, while the others wait asleep, then all at once: processors share caches, and some are halves of
-    /// one core.
-    fn measure(dsm: &Dsm, pair: &Pair, size: u64) -> Plain {
-        let lap = |_| pair.plain(dsm.size(), size).elapsed.as_secs_f64();
-        dsm.barrier();
-        let alone = if dsm.rank() == 0 { (0..PLAIN_LAPS).map(lap).fold(f64::INFINITY, f64::min) } else { 0.0 };
-        dsm.barrier();
-        let at_once = (0..PLAIN_LAPS).map(lap).sum::<f64>() / PLAIN_LAPS as f64;
-        dsm.barrier();
-        Plain { alone, at_once }
-    }
+fn plain(pair: &Pair, nodes: usize, size: u64) -> Duration {
+    (0..PLAIN_LAPS).map(|_| pair.plain(nodes, size).elapsed).min().unwrap_or_default()
 }
 
 fn text(error: impl std::fmt::Display) -> String {

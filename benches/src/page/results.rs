@@ -193,8 +193,6 @@ pub struct Job {
     pub unit: String,
     /// Seconds that all its work takes in one process and ordinary memory.
     pub plain: Spread,
-    /// The same while as many processes as there are nodes do it at once.
-    pub plain_at_once: Spread,
     /// The ways to do it.
     pub forms: Vec<Form>,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::driver::{Driver, Incoming};
 use crate::time::Time;
@@ -70,6 +70,7 @@ impl Caller {
     pub(crate) fn begin(
         &mut self,
         driver: &mut Driver,
+        now: Instant,
         Request { target, began, timeout, arguments }: Request,
     ) -> Result<CallId, CallError> {
         if let Some(failure) = &self.failure {
@@ -82,8 +83,7 @@ impl Caller {
             self.unsent.retain(|call| table.waiting(*call).is_some());
         }
         self.unsent.push_back(call);
-        // To come here may have taken a while, behind others.
-        self.pump(driver, driver.now());
+        self.pump(driver, driver.time(now));
         Ok(call)
     }
 

@@ -287,10 +287,12 @@ impl Shared {
     /// Calls and waits.
     fn call(&self, request: Request) -> Outcome {
         let mut core = self.endpoint.lock();
+        // To come here may have taken a while, behind others.
+        let now = Instant::now();
         let inner = &mut *core;
-        let begun = inner.role.begin(&mut inner.driver, request);
+        let begun = inner.role.begin(&mut inner.driver, now, request);
         match begun {
-            Ok(call) => self.wait_in(core, call),
+            Ok(call) => self.wait_in(core, now, call),
             Err(error) => {
                 self.endpoint.leave(core);
                 Err(error)
@@ -302,7 +304,7 @@ impl Shared {
     pub(crate) fn start(&self, request: Request) -> Result<CallId, CallError> {
         let mut core = self.endpoint.lock();
         let inner = &mut *core;
-        let begun = inner.role.begin(&mut inner.driver, request);
+        let begun = inner.role.begin(&mut inner.driver, Instant::now(), request);
         if core.is_awake() || core.role.counters().in_flight > EAGER_CALLS {
             self.endpoint.flush_soon(&mut core);
         } else {
@@ -315,12 +317,12 @@ impl Shared {
     pub(crate) fn wait(&self, call: CallId) -> Outcome {
         let before = self.endpoint.lock().role.register(call, None);
         drop(before);
-        self.wait_in(self.endpoint.lock(), call)
+        self.wait_in(self.endpoint.lock(), Instant::now(), call)
     }
 
-    fn wait_in(&self, core: MutexGuard<'_, Core<Caller>>, call: CallId) -> Outcome {
+    fn wait_in(&self, core: MutexGuard<'_, Core<Caller>>, now: Instant, call: CallId) -> Outcome {
         // Who stood there before is a thread or a bell: to drop that does nothing.
-        self.endpoint.wait(core, |role| role.take(call), |role, waiter| drop(role.register(call, waiter)))
+        self.endpoint.wait(core, now, |role| role.take(call), |role, waiter| drop(role.register(call, waiter)))
     }
 
     /// The outcome if there is one; otherwise `waiter` will be woken.

@@ -263,17 +263,19 @@ impl<R: Role> Endpoint<R> {
     }
 
     /// Flushes, and drives the endpoint, or lets others do so, until `take` gives something. Whatever makes it do so must wake whom `register` has
-    /// put down last.
+    /// put down last. It is `start`; each look at the clock takes as long as a part of a small message.
     pub(crate) fn wait<'a, T>(
         &'a self,
         mut core: Guard<'a, R>,
+        start: Instant,
         mut take: impl FnMut(&mut R) -> Option<T>,
         mut register: impl FnMut(&mut R, Option<Wake>),
     ) -> T {
         core.drivers += 1;
         // What is waited for may not have been sent yet.
-        self.flush(&mut core);
-        let start = Instant::now();
+        let now = core.driver.time(start);
+        core.driver.flush_at(now);
+        self.rearm(&mut core);
         let mut now = start;
         let mut polling = Polling::new(self.waiting.poll, now);
         let taken = loop {
@@ -305,9 +307,11 @@ impl<R: Role> Endpoint<R> {
     fn poll<'a>(&'a self, core: Guard<'a, R>, polling: &mut Polling, now: &mut Instant) -> Guard<'a, R> {
         self.release(core);
         polling.pause(*now);
-        *now = Instant::now();
         let mut core = self.lock();
-        self.drive(&mut core);
+        *now = match self.drive(&mut core) {
+            true => core.driver.instant(core.driver.received_at()),
+            false => Instant::now(),
+        };
         core
     }
 
@@ -340,13 +344,15 @@ impl<R: Role> Endpoint<R> {
         core
     }
 
-    /// A turn by a thread that waits. A failure of the socket is found by the endpoint's thread too, which tells everybody.
-    fn drive(&self, core: &mut Core<R>) {
-        match core.turn() {
-            Ok(_) if core.driver.wants_flush() => core.driver.flush(),
-            Ok(_) => {}
-            Err(_) => self.flush_soon(core),
+    /// A turn by a thread that waits. A failure of the socket (false) is found by the endpoint's thread too, which tells everybody.
+    fn drive(&self, core: &mut Core<R>) -> bool {
+        let turned = core.turn().is_ok();
+        match turned {
+            true if core.driver.wants_flush() => core.driver.flush(),
+            true => {}
+            false => self.flush_soon(core),
         }
+        turned
     }
 
     fn run(&self) {
@@ -371,17 +377,21 @@ impl<R: Role> Endpoint<R> {
         let mut polling = Polling::new(self.waiting.poll, Instant::now());
         let mut watch = Watch { driven: 0, slack: SLACK };
         let (mut errands, mut done) = (Vec::new(), Vec::new());
-        let mut look = true;
+        let (mut look, mut rested) = (true, false);
         loop {
             let Some(mut core) = self.enter(look) else {
                 look = self.sleep(false, Some(SLACK))?;
                 continue;
             };
+            if std::mem::take(&mut rested) {
+                core.driver.rested();
+            }
             core.asleep_until = Time::ZERO;
             core.listens = false;
-            let mut busy = false;
+            let (mut busy, mut now) = (false, None);
             if look || core.next_due() <= core.driver.now() {
                 busy = core.turn()? > 0;
+                now = Some(core.driver.instant(core.driver.received_at()));
                 core = self.run_errands(core, &mut errands, &mut done);
             }
             if core.driver.wants_flush() {
@@ -391,7 +401,7 @@ impl<R: Role> Endpoint<R> {
                 self.release(core);
                 return Ok(());
             }
-            let now = Instant::now();
+            let now = now.unwrap_or_else(Instant::now);
             if busy {
                 polling.restart(now);
             }
@@ -406,7 +416,8 @@ impl<R: Role> Endpoint<R> {
             let listens = core.listens;
             self.release(core);
             let time = (until < Time::MAX).then(|| until - now);
-            look = until <= now || self.sleep(listens, time)?;
+            rested = until > now;
+            look = !rested || self.sleep(listens, time)?;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::codec::{self, ByteOrder};
 
@@ -32,7 +32,8 @@ pub(crate) struct Served {
     pub(crate) status: Status,
     /// The body of the reply.
     pub(crate) body: Vec<u8>,
-    pub(crate) took: Duration,
+    /// When it began.
+    pub(crate) began: Instant,
 }
 
 impl Served {
@@ -42,7 +43,7 @@ impl Served {
         let began = Instant::now();
         let late = context.deadline().is_some_and(|deadline| deadline <= began);
         let status = if late { Status::Expired } else { context.enter(|| execute(services, &job, &mut body)) };
-        Served { job, status, body, took: began.elapsed() }
+        Served { job, status, body, began }
     }
 
     /// The buffer of the reply, for the next one.

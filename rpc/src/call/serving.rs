@@ -128,7 +128,7 @@ impl Serving {
     pub(crate) fn end(&mut self, driver: &mut Driver, served: Served, given_up: &Arc<AtomicBool>) -> Vec<u8> {
         self.running.retain(|running| !Arc::ptr_eq(&running.given_up, given_up));
         if served.status != Status::Expired {
-            self.queue.learn(served.job.service, served.job.call.method, served.took);
+            self.queue.learn(served.job.service, served.job.call.method, served.began.elapsed());
         }
         self.answer(driver, served, given_up.load(Ordering::Relaxed))
     }

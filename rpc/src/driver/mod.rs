@@ -66,6 +66,8 @@ pub struct Driver {
     received_at: Time,
     /// When the socket was last found empty: no datagram has waited since before.
     emptied_at: Time,
+    /// What comes next may have waited for long.
+    overdue: bool,
     departures: Vec<Departure>,
     /// Of `departures`, the ones that the full socket did not take.
     held: std::ops::Range<usize>,
@@ -105,6 +107,7 @@ impl Driver {
             origin,
             received_at: Time::ZERO,
             emptied_at: Time::ZERO,
+            overdue: false,
             departures: vec![departure; BATCH],
             held: 0..0,
             retry_at: Time::ZERO,
@@ -173,14 +176,17 @@ impl Driver {
     /// Puts everything on the wire that may go now. What the full socket does not take stays for the next call.
     pub fn flush(&mut self) {
         // To ask the clock costs more than to find that nothing waits.
+        if self.wants_flush() || self.impairer.is_some() {
+            let now = self.now();
+            self.flush_at(now);
+        }
+    }
+
+    /// [`Self::flush`], for whoever knows what time it is.
+    pub(crate) fn flush_at(&mut self, mut now: Time) {
         if !self.wants_flush() && self.impairer.is_none() {
             return;
         }
-        let now = self.now();
-        self.flush_at(now);
-    }
-
-    fn flush_at(&mut self, mut now: Time) {
         if let Some(impairer) = &mut self.impairer {
             let (socket, transport, tracer) = (&mut self.socket, &mut self.transport, &mut self.tracer);
             let [departure, ..] = &mut self.departures[..] else { return };
@@ -237,7 +243,9 @@ impl Driver {
         let mut count = 0;
         if inbox.is_empty() {
             inbox.clear();
-            let many = (self.batching.pays() || self.was_away()) && !self.socket.is_watched();
+            // Only batches say how long each has waited.
+            let overdue = std::mem::take(&mut self.overdue) && self.socket.is_stamped();
+            let many = (self.batching.pays() || overdue) && !self.socket.is_watched();
             count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
             self.batching.learn(many, count);
         }
@@ -250,7 +258,8 @@ impl Driver {
             }
         }
         // Who read without asking when it came was here a moment ago, or else was interrupted in between.
-        let unknown = if self.socket.is_stamped() && since_last >= AWAY { since_last } else { Duration::ZERO };
+        self.overdue = since_last >= AWAY;
+        let unknown = if self.overdue && self.socket.is_stamped() { since_last } else { Duration::ZERO };
         inbox.arrivals.settle(count, now - self.emptied_at, unknown);
         let known = inbox.events.len();
         for place in 0..count {
@@ -277,9 +286,9 @@ impl Driver {
         Ok(count)
     }
 
-    /// Whether it has not looked for so long that what has come may be old. Only batches say how old.
-    fn was_away(&self) -> bool {
-        self.socket.is_stamped() && self.now() - self.received_at >= AWAY
+    /// Nobody has looked for a while: what comes next may have waited.
+    pub(crate) fn rested(&mut self) {
+        self.overdue = true;
     }
 
     /// Whether [`Self::flush`] has something to do.
