@@ -101,6 +101,8 @@ trait Busy {
     fn count(&self) -> u64;
     #[rpc(inline)]
     fn count_inline(&self) -> u64;
+    #[rpc(oneway)]
+    fn tell(&self);
 }
 
 #[derive(Default)]
@@ -121,6 +123,21 @@ impl Busy for Gated {
     fn count_inline(&self) -> u64 {
         self.count()
     }
+
+    fn tell(&self) {}
+}
+
+#[test]
+fn a_call_without_a_reply_whose_time_is_over_leaves_nothing_behind() {
+    guarded(|| {
+        // Bound and never read: the session does not open.
+        let mute = std::net::UdpSocket::bind(loopback()).unwrap();
+        let client = Client::connect(mute.local_addr().unwrap(), ClientConfig::plain()).unwrap();
+        let client = client.with_timeout(Duration::from_millis(30));
+        BusyClient::new(client.clone()).tell().unwrap();
+        until("it is given up", || client.counters().in_flight == 0);
+        assert_eq!(client.counters().oneway_lost, 1);
+    });
 }
 
 #[test]

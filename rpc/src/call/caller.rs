@@ -109,7 +109,7 @@ impl Caller {
     }
 
     pub(crate) fn counters(&self) -> ClientCounters {
-        ClientCounters { in_flight: self.table.len(), ..self.counters }
+        ClientCounters { in_flight: self.table.len(), oneway_lost: self.table.oneway_lost(), ..self.counters }
     }
 
     /// The endpoint's thread is to end.
@@ -195,22 +195,7 @@ impl Caller {
     /// A request that cannot be sent did not run now, but may have before.
     fn fail(&mut self, call: CallId, error: CallError) {
         let Some(ran) = self.table.waiting(call).map(|waiting| waiting.ran()) else { return };
-        self.end(call, CallError { ran, ..error });
-    }
-
-    fn end(&mut self, call: CallId, error: CallError) {
-        let oneway = self.table.waiting(call).is_some_and(|waiting| waiting.target.how == How::Oneway);
-        self.table.fail(call, error);
-        if oneway {
-            self.counters.oneway_lost += 1;
-            drop(self.table.take(call));
-        }
-    }
-
-    fn end_each(&mut self, error: impl Fn(&Waiting) -> Option<CallError>) {
-        let ended = self.table.all_waiting().filter_map(|(call, waiting)| error(waiting).map(|error| (call, error)));
-        let ended: Vec<_> = ended.collect();
-        ended.into_iter().for_each(|(call, error)| self.end(call, error));
+        self.table.fail(call, CallError { ran, ..error });
     }
 
     /// A session is open, perhaps one that this side did not ask for: a server that restarted may open the next one itself.
@@ -236,7 +221,7 @@ impl Caller {
             }
         }
         let reason = LostReason::Restarted;
-        self.end_each(|waiting| {
+        self.table.fail_each(|waiting| {
             let elsewhere = waiting.origin.is_some_and(|origin| origin.server != server);
             elsewhere.then(|| CallError::new(CallErrorKind::PeerLost { reason }, Ran::Maybe))
         });
@@ -251,14 +236,14 @@ impl Caller {
         if current.is_some_and(|session| session.up.is_none()) {
             // Nobody was met. For calls that may have run, that is no news.
             let patient = self.lost.is_some_and(|lost| lost.until > driver.received_at());
-            self.end_each(|waiting| {
+            self.table.fail_each(|waiting| {
                 let ends = waiting.sent.is_none() && !(patient && waiting.ran() != Ran::No);
                 ends.then(|| lost(waiting))
             });
         }
         // This incarnation will not be met again.
         let dead = matches!(reason, LostReason::Refused | LostReason::Restarted);
-        self.end_each(|waiting| {
+        self.table.fail_each(|waiting| {
             let ends = waiting.sent == Some(peer) && dead && waiting.target.how != How::Idempotent;
             ends.then(|| lost(waiting))
         });
@@ -278,7 +263,7 @@ impl Caller {
     /// The server was not met again in time.
     fn give_up(&mut self, Lost { reason, .. }: Lost) {
         self.lost = None;
-        self.end_each(|waiting| {
+        self.table.fail_each(|waiting| {
             let ends = waiting.sent.is_none() && waiting.ran() != Ran::No;
             ends.then(|| CallError::new(CallErrorKind::PeerLost { reason }, waiting.ran()))
         });

@@ -132,6 +132,7 @@ pub(crate) struct InFlight {
     bytes_max: usize,
     /// Calls that wait.
     waiting: usize,
+    oneway_lost: u64,
     /// No deadline is earlier than this. Replies do not move it, so a look at all the slots is due about once per timeout,
     /// not once per call.
     next_due: Time,
@@ -149,6 +150,7 @@ impl InFlight {
             bytes: 0,
             bytes_max,
             waiting: 0,
+            oneway_lost: 0,
             next_due: Time::MAX,
             wakes: Vec::new(),
         }
@@ -232,9 +234,20 @@ impl InFlight {
     /// A call has failed.
     pub(crate) fn fail(&mut self, call: CallId, error: CallError) {
         let Some(waiting) = self.waiting(call) else { return };
+        if waiting.target.how == How::Oneway {
+            // Nobody will ask.
+            self.oneway_lost += 1;
+            drop(self.release(call));
+            return;
+        }
         let length = waiting.buffer.len();
         self.bytes -= length;
         self.finish(call, Err(error));
+    }
+
+    /// Calls without a reply that failed.
+    pub(crate) fn oneway_lost(&self) -> u64 {
+        self.oneway_lost
     }
 
     fn finish(&mut self, call: CallId, outcome: Outcome) {

@@ -443,7 +443,7 @@ fn control_space() -> Vec<u8> {
 /// When a datagram came, if this says so (SO_TIMESTAMPNS, socket(7)).
 fn told(control: ControlMessageOwned) -> Option<SystemTime> {
     match control {
-        ControlMessageOwned::ScmTimestampns(time) => Some(SystemTime::UNIX_EPOCH + Duration::from(time)),
+        ControlMessageOwned::ScmTimestampns(time) => SystemTime::UNIX_EPOCH.checked_add(Duration::from(time)),
         _ => None,
     }
 }
