@@ -175,6 +175,8 @@ mod tests {
         // 100 fetches, 10 first touches, 1 upgrade; 220 - 202 messages that belong to none.
         let faults = 100.0 * 40e-6 + 10.0 * 20e-6 + 30e-6;
         assert!(near(seconds, 1e-3 + faults + 18.0 * 2e-6), "{seconds}");
+        // Where both do so, 422 - 404.
+        let busy = Totals { messages: 211, ..busy };
         let seconds = COSTS.predict(2e-3, &form(Over::Dsm, vec![busy, busy]));
         assert!(near(seconds, 1e-3 + faults + 18.0 * 5e-6 / 2.0), "{seconds}");
     }
