@@ -63,6 +63,17 @@ fn calls_that_a_handler_makes_inherit_the_deadline() {
 }
 
 #[test]
+fn who_waits_longer_than_a_request_can_say_sets_no_deadline() {
+    guarded(|| {
+        let server = chain(None);
+        for timeout in [Duration::from_secs(2 * 3_600), Duration::MAX] {
+            assert_eq!(chain_client(&server, timeout).time_left_ms().unwrap(), None);
+        }
+        assert!(chain_client(&server, Duration::from_secs(3_600)).time_left_ms().unwrap().is_some());
+    });
+}
+
+#[test]
 fn a_call_without_time_left_is_not_sent() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder);

@@ -263,7 +263,7 @@ impl<R: Role> Endpoint<R> {
     }
 
     /// Flushes, and drives the endpoint, or lets others do so, until `take` gives something. Whatever makes it do so must wake whom `register` has
-    /// put down last. It is `start`; each look at the clock takes as long as a part of a small message.
+    /// put down last. `start` is what the time is: the caller has just looked at the clock.
     pub(crate) fn wait<'a, T>(
         &'a self,
         mut core: Guard<'a, R>,

@@ -176,15 +176,19 @@ impl Driver {
     /// Puts everything on the wire that may go now. What the full socket does not take stays for the next call.
     pub fn flush(&mut self) {
         // To ask the clock costs more than to find that nothing waits.
-        if self.wants_flush() || self.impairer.is_some() {
+        if self.may_flush() {
             let now = self.now();
             self.flush_at(now);
         }
     }
 
+    fn may_flush(&self) -> bool {
+        self.wants_flush() || self.impairer.is_some()
+    }
+
     /// [`Self::flush`], for whoever knows what time it is.
     pub(crate) fn flush_at(&mut self, mut now: Time) {
-        if !self.wants_flush() && self.impairer.is_none() {
+        if !self.may_flush() {
             return;
         }
         if let Some(impairer) = &mut self.impairer {

@@ -31,7 +31,7 @@ pub struct SendLimits {
 }
 
 /// Four bytes of a message that say how many microseconds are left, big-endian, as of the moment at which its datagram is expected to
-/// arrive: also when it leaves late, or once more.
+/// arrive: also when it leaves late, or once more. The largest number stands for all that is more.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Countdown {
     /// Where in the message they stand: within its first fragment.
@@ -43,8 +43,7 @@ pub struct Countdown {
 impl Countdown {
     fn write(self, arrival: Time, bytes: &mut [u8]) {
         if let Some(place) = bytes.get_mut(self.place..self.place + 4) {
-            // The largest number may mean something else to whoever reads it.
-            let left = (self.until - arrival).as_micros().min(u128::from(u32::MAX - 1)) as u32;
+            let left = u32::try_from((self.until - arrival).as_micros()).unwrap_or(u32::MAX);
             place.copy_from_slice(&left.to_be_bytes());
         }
     }

@@ -1,4 +1,4 @@
-//! The two halves by themselves: no time, no network.
+//! The two halves by themselves: no clock, no network.
 
 use crate::time::Time;
 use crate::transport::Countdown;

@@ -6,7 +6,7 @@ use super::network::{MS, Network, addr};
 use crate::impair::Impairments;
 use crate::time::Time;
 use crate::transport::rtt::{BACKED_OFF_MAX, FLOOR};
-use crate::transport::{Channel, TransportConfig};
+use crate::transport::{Channel, Countdown, TransportConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -62,4 +62,33 @@ fn two_that_lost_together_do_not_come_back_together() {
     let (one, other) = (pauses(1), pauses(2));
     let same = one.iter().zip(&other).filter(|(one, other)| one == other).count();
     assert!(same <= 1, "{one:?} {other:?}");
+}
+
+#[test]
+fn a_countdown_takes_off_the_way_there_and_what_was_lost_on_it() {
+    let mut network = Network::perfect(2);
+    network.latency = 10 * MS;
+    let now = network.now;
+    let peer = network.nodes[0].transport.connect(now, addr(1)).unwrap();
+    network.run(SECOND);
+    for _ in 0..50 {
+        let now = network.now;
+        network.nodes[0].transport.send(now, peer, Channel(3), &[b"heard"]).unwrap();
+        network.run(100 * MS);
+    }
+    for lost in [false, true] {
+        let until = network.now + SECOND;
+        let countdown = Some(Countdown { place: 0, until });
+        network.impair(Impairments { loss: if lost { 1.0 } else { 0.0 }, ..Default::default() });
+        network.nodes[0].transport.send_counting(peer, Channel(4), &[&[0; 4]], countdown).unwrap();
+        network.collect();
+        network.impair(Impairments::default());
+        let before = network.messages(1).len();
+        network.run_until(SECOND, |network| network.messages(1).len() > before);
+        let told = network.messages(1).pop().unwrap();
+        let told = Duration::from_micros(u64::from(u32::from_be_bytes(told.try_into().unwrap())));
+        let true_one = until - network.now;
+        assert!(told.abs_diff(true_one) <= MS, "{told:?} said, {true_one:?} left");
+        assert_eq!(lost, true_one < SECOND - 15 * MS);
+    }
 }
