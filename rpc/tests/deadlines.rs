@@ -3,14 +3,18 @@
 mod common;
 
 use std::future::Future;
+use std::io::IoSliceMut;
+use std::os::fd::AsRawFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as Task, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::*;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use rpc::driver::DriverConfig;
 use rpc::{CallErrorKind, Client, ClientConfig, Context, Ran, Server};
 
@@ -151,12 +155,31 @@ fn a_call_without_a_reply_whose_time_is_over_leaves_nothing_behind() {
     });
 }
 
+/// The kernel begins to note when datagrams come a little after the first socket has asked for it: until then, it says of each
+/// that it came when it was read.
+fn kernel_notes_arrivals() -> bool {
+    let socket = std::net::UdpSocket::bind(loopback()).unwrap();
+    setsockopt(&socket, sockopt::ReceiveTimestampns, &true).unwrap();
+    socket.send_to(b"now", socket.local_addr().unwrap()).unwrap();
+    let pause = Duration::from_millis(2);
+    thread::sleep(pause);
+    let (mut space, mut control) = ([0; 8], nix::cmsg_space!(TimeSpec));
+    let mut slices = [IoSliceMut::new(&mut space)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::empty()).unwrap();
+    let came = message.cmsgs().unwrap().find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(time) => Some(SystemTime::UNIX_EPOCH + Duration::from(time)),
+        _ => None,
+    });
+    came.is_some_and(|came| came.elapsed().is_ok_and(|waited| waited >= pause))
+}
+
 #[test]
 fn what_waited_past_its_deadline_in_the_sockets_buffer_does_not_begin() {
     guarded(|| {
         let busy = Arc::new(Gated::default());
         let builder = Server::builder(DriverConfig::plain()).bind(loopback()).unwrap();
         let server = builder.serve(BusyServer::shared(Arc::clone(&busy))).start().unwrap();
+        until("the kernel notes when datagrams come", kernel_notes_arrivals);
         let client = client(&server);
         let held = {
             let busy = BusyClient::new(client.clone());

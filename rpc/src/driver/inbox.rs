@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::time::Duration;
 
-use super::socket::{Arrivals, BATCH};
+use super::arrivals::Arrivals;
+use super::socket::BATCH;
 use crate::transport::{Body, BootEpoch, Channel, Event, LostReason, Peer};
 
 /// Receive buffers and what was found in them. The caller owns it, so it may send through the

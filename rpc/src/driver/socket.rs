@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime};
 
+use super::arrivals::Arrivals;
 use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg,
@@ -17,7 +18,7 @@ use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mt
 /// Datagrams in one system call.
 pub(super) const BATCH: usize = 16;
 /// No UDP datagram is larger.
-const DATAGRAM_BYTES: usize = 1 << 16;
+pub(super) const DATAGRAM_BYTES: usize = 1 << 16;
 /// A datagram of at least this size is part of something larger: the next one is most likely there, too.
 pub(super) const BULK_BYTES: usize = DATAGRAM_BYTES / 2;
 /// Of those, this many are read before they are taken in: the more, the longer the first of them waits for its acknowledgement, and
@@ -37,62 +38,6 @@ thread_local! {
     static RECEIVE_HEADERS: [RefCell<MultiHeaders<SockaddrStorage>>; 2] =
         std::array::from_fn(|_| RefCell::new(MultiHeaders::preallocate(BATCH, None)));
     static SEND_HEADERS: RefCell<MultiHeaders<SockaddrStorage>> = RefCell::new(MultiHeaders::preallocate(BATCH, None));
-}
-
-/// Datagrams that were read in one go.
-#[derive(Debug)]
-pub(super) struct Arrivals {
-    buffer: Vec<u8>,
-    found: [(usize, SocketAddr); BATCH],
-    /// When each came, where that is known.
-    stamps: [Option<SystemTime>; BATCH],
-    /// How long each has waited in the socket's buffer; zero where nobody knows.
-    waited: [Duration; BATCH],
-}
-
-impl Arrivals {
-    pub fn new() -> Self {
-        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Arrivals {
-            buffer: vec![0; BATCH * DATAGRAM_BYTES],
-            found: [(0, nowhere); BATCH],
-            stamps: [None; BATCH],
-            waited: [Duration::ZERO; BATCH],
-        }
-    }
-
-    pub fn datagram(&self, place: usize) -> &[u8] {
-        let length = self.found.get(place).map_or(0, |(length, _)| *length);
-        let start = place * DATAGRAM_BYTES;
-        self.buffer.get(start..start + length).unwrap_or_default()
-    }
-
-    /// The same bytes, to be opened in place.
-    pub fn datagram_mut(&mut self, place: usize) -> &mut [u8] {
-        let length = self.found.get(place).map_or(0, |(length, _)| *length);
-        let start = place * DATAGRAM_BYTES;
-        self.buffer.get_mut(start..start + length).unwrap_or_default()
-    }
-
-    /// How long it has waited in the socket's buffer, as of [`Self::settle`].
-    pub fn waited(&self, place: usize) -> Duration {
-        self.waited.get(place).copied().unwrap_or_default()
-    }
-
-    /// Reckons how long the first `count` have waited until now: not for longer than `longest`, whatever clocks were set meanwhile, and
-    /// for `unknown` where nobody noted when they came.
-    pub fn settle(&mut self, count: usize, longest: Duration, unknown: Duration) {
-        let mut clock = None;
-        for (waited, stamp) in self.waited.iter_mut().zip(&mut self.stamps).take(count) {
-            let mut since = |stamp| clock.get_or_insert_with(SystemTime::now).duration_since(stamp).unwrap_or_default();
-            *waited = stamp.take().map_or(unknown, &mut since).min(longest);
-        }
-    }
-
-    /// Who sent it.
-    pub fn from(&self, place: usize) -> Option<SocketAddr> {
-        self.found.get(place).map(|(_, from)| *from)
-    }
 }
 
 /// A datagram that is ready to leave.
