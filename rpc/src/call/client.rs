@@ -278,7 +278,11 @@ const EAGER_CALLS: usize = 2;
 impl Shared {
     /// To the server at this address.
     pub(crate) fn connect(server: SocketAddr, config: ClientConfig) -> Result<Self, StartError> {
-        let driver = Driver::bind(own_address(server), config.driver.clone())?;
+        let mut driver = Driver::bind(own_address(server), config.driver.clone())?;
+        // Between machines the way may change, and its beginning with it; and there it is not what a call takes long for.
+        if server.ip().is_loopback() {
+            driver.dedicate(server)?;
+        }
         let caller = Caller::new(server, &config);
         let (endpoint, thread) = Endpoint::start(driver, caller, config.waiting, "rpc-client")?;
         Ok(Shared { endpoint, thread: Some(thread) })

@@ -287,6 +287,8 @@ impl<R: Role> Endpoint<R> {
             } else {
                 let core = if core.led { self.follow(core, &mut register) } else { self.lead(core, &mut register) };
                 now = Instant::now();
+                // What woke it may be the first piece of a long answer: the others follow more quickly than it would wake again.
+                polling.restart(now);
                 core
             };
         };
@@ -308,10 +310,14 @@ impl<R: Role> Endpoint<R> {
         self.release(core);
         polling.pause(*now);
         let mut core = self.lock();
-        *now = match self.drive(&mut core) {
-            true => core.driver.instant(core.driver.received_at()),
-            false => Instant::now(),
+        let came = self.drive(&mut core);
+        *now = match came {
+            Some(_) => core.driver.instant(core.driver.received_at()),
+            None => Instant::now(),
         };
+        if came.is_some_and(|count| count > 0) {
+            polling.restart(*now);
+        }
         core
     }
 
@@ -344,13 +350,13 @@ impl<R: Role> Endpoint<R> {
         core
     }
 
-    /// A turn by a thread that waits. A failure of the socket (false) is found by the endpoint's thread too, which tells everybody.
-    fn drive(&self, core: &mut Core<R>) -> bool {
-        let turned = core.turn().is_ok();
+    /// A turn by a thread that waits: how many datagrams came. A failure of the socket (none) is found by the endpoint's thread too, which tells everybody.
+    fn drive(&self, core: &mut Core<R>) -> Option<usize> {
+        let turned = core.turn().ok();
         match turned {
-            true if core.driver.wants_flush() => core.driver.flush(),
-            true => {}
-            false => self.flush_soon(core),
+            Some(_) if core.driver.wants_flush() => core.driver.flush(),
+            Some(_) => {}
+            None => self.flush_soon(core),
         }
         turned
     }

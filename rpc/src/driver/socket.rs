@@ -162,7 +162,11 @@ impl Socket {
         let spaces = buffer.chunks_exact_mut(DATAGRAM_BYTES);
         for ((slot, stamp), space) in found.iter_mut().zip(stamps).zip(spaces).take(BULK_RUN) {
             let watched = self.overflow.watched;
-            let read = if watched { self.overflow.read(&self.udp, space, stamp) } else { self.udp.recv_from(space) };
+            let read = match self.dedicated_to {
+                _ if watched => self.overflow.read(&self.udp, space, stamp),
+                Some(peer) => self.udp.recv(space).map(|length| (length, peer)),
+                None => self.udp.recv_from(space),
+            };
             match read {
                 Ok(arrival) => *slot = arrival,
                 Err(error) if count == 0 => return Err(error),

@@ -64,7 +64,8 @@ pub struct Congestion {
     is_starting: bool,
     minimum: WindowedMin,
     standing: WindowedMin,
-    smoothed: Option<Duration>,
+    /// Nanoseconds.
+    smoothed: Option<u64>,
     round: Round,
     velocity: usize,
     /// For how many rounds the window has moved in one direction, and whether that is up.
@@ -129,11 +130,12 @@ impl Congestion {
 
     /// One measured round trip, without the time that the peer waited; `smoothed` is the mean of the latest.
     pub fn sample(&mut self, now: Time, round_trip: Duration, smoothed: Duration) {
+        let (round_trip, smoothed) = (nanoseconds(round_trip), nanoseconds(smoothed));
         self.smoothed = Some(smoothed);
         if self.minimum.get().is_none_or(|minimum| round_trip <= minimum) {
             self.bottom_at = now;
         }
-        self.minimum.sample(now, round_trip, MINIMUM_FOR);
+        self.minimum.sample(now, round_trip, nanoseconds(MINIMUM_FOR));
         self.standing.sample(now, round_trip, smoothed / 2);
     }
 
@@ -150,13 +152,14 @@ impl Congestion {
             return;
         };
         self.judge_loss();
+        let smoothed = Duration::from_nanos(smoothed);
         if self.drains(now, smoothed, flying) || flying * 2 < self.window {
             return;
         }
         let queueing = standing.saturating_sub(minimum);
         // window / standing <= 1 / (delta queueing), without the divisions.
-        let aim = u128::from(QUEUED) * self.unit as u128 * u128::from(nanoseconds(standing));
-        let is_below = self.window as u128 * u128::from(nanoseconds(queueing)) <= aim;
+        let aim = u128::from(QUEUED) * self.unit as u128 * u128::from(standing);
+        let is_below = self.window as u128 * u128::from(queueing) <= aim;
         if self.is_starting && is_below {
             self.window += bytes;
             self.bound();

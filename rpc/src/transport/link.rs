@@ -432,10 +432,13 @@ impl Link {
 
     /// When [`Self::timeout`] has something to do.
     pub fn next_timeout(&self, config: &TransportConfig) -> Option<Time> {
+        if self.is_exhausted() {
+            return Some(Time::ZERO);
+        }
         let doubted = self.doubt.map(|(until, _)| until);
-        let exhausted = self.is_exhausted().then_some(Time::ZERO);
-        let timers = [self.ack_at, self.retransmit_at, self.ping_at, self.path.next_timeout(), self.dead_at(config)];
-        timers.into_iter().chain([doubted, exhausted]).flatten().min()
+        // Asked for with each datagram: no list is made of them.
+        let own = sooner(sooner(self.ack_at, self.retransmit_at), sooner(self.ping_at, doubted));
+        sooner(own, sooner(self.path.next_timeout(), self.dead_at(config)))
     }
 
     /// When to give the peer up if it stays silent.
@@ -520,6 +523,14 @@ impl Link {
         } else {
             Some(now + backed_off(INITIAL, self.pings_unanswered))
         };
+    }
+}
+
+/// The earlier of two times, of which there may be none.
+fn sooner(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
     }
 }
 

@@ -20,39 +20,35 @@ pub struct Echo {
 }
 
 /// What its sender has received: everything below `next`, and what the bitmap says of the fragments from `next` on.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+///
+/// Mostly there is no gap and so no bitmap: then it is small, and takes no memory of its own.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct AckBlock {
     /// The lowest sequence number that is missing.
     pub next: u64,
     /// For round-trip times and loss detection; none when nothing was received yet.
     pub echo: Option<Echo>,
-    words: [u64; MAX_WORDS],
-    used: usize,
+    words: Vec<u64>,
 }
 
 impl AckBlock {
     /// A block; `words` beyond the window are ignored, trailing zero words are not sent. Bit `b` of word `w` speaks of
     /// sequence number `next + 64 w + b`.
     pub fn new(next: u64, echo: Option<Echo>, words: &[u64]) -> Self {
-        let mut block = AckBlock { next, echo, words: [0; MAX_WORDS], used: 0 };
-        for (index, (slot, word)) in block.words.iter_mut().zip(words).enumerate() {
-            *slot = *word;
-            if *word != 0 {
-                block.used = index + 1;
-            }
-        }
-        block
+        let words = words.get(..MAX_WORDS).unwrap_or(words);
+        let used = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+        AckBlock { next, echo, words: words.get(..used).unwrap_or_default().to_vec() }
     }
 
     /// The bitmap, without trailing zero words.
     pub fn words(&self) -> &[u64] {
-        self.words.get(..self.used).unwrap_or_default()
+        &self.words
     }
 
     /// Keeps at most `limit` words; true when some were cut off.
     pub fn cut(&mut self, limit: usize) -> bool {
-        let cut = self.used > limit;
-        self.used = self.used.min(limit);
+        let cut = self.words.len() > limit;
+        self.words.truncate(limit);
         cut
     }
 
@@ -62,7 +58,7 @@ impl AckBlock {
         out.extend_from_slice(&self.next.to_be_bytes());
         out.extend_from_slice(&echo.packet.to_be_bytes());
         out.extend_from_slice(&echo.waited_us.to_be_bytes());
-        out.push(self.used as u8);
+        out.push(self.words.len() as u8);
         for word in self.words() {
             out.extend_from_slice(&word.to_be_bytes());
         }
@@ -77,10 +73,10 @@ impl AckBlock {
             return Err(WireError::Value);
         }
         let used = usize::from(reader.u8()?);
-        let mut words = [0; MAX_WORDS];
-        for word in words.get_mut(..used).ok_or(WireError::Value)? {
-            *word = reader.u64()?;
+        if used > MAX_WORDS {
+            return Err(WireError::Value);
         }
-        Ok(AckBlock { next, echo, words, used })
+        let words = (0..used).map(|_| reader.u64()).collect::<Result<_, _>>()?;
+        Ok(AckBlock { next, echo, words })
     }
 }
