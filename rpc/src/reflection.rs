@@ -11,6 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::call::{Interface, JsonRequest, Method, Refusal, Request, Service};
+use crate::codec::Encoded;
 
 /// Longest arguments in JSON; as values in memory they take many times more.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
@@ -135,7 +136,7 @@ impl Reflection for Mirror {
             let there = found.methods().iter().map(|method| method.name.to_owned()).collect();
             return Err(JsonError::UnknownMethod { wanted: method, there });
         };
-        let mut reply = Vec::new();
+        let mut reply = Encoded::default();
         let mut request = JsonRequest { arguments: parse(&arguments)?, names: method.arguments, failed: false };
         match found.dispatch(&mut Request::json(method.id, &mut request, &mut reply)) {
             Ok(()) => {}
@@ -143,7 +144,7 @@ impl Reflection for Mirror {
             Err(Refusal::BadArguments(text)) => return Err(JsonError::BadArguments(text)),
             Err(other) => return Err(JsonError::BadArguments(other.to_string())),
         }
-        let text = String::from_utf8(reply).map_err(|error| JsonError::BadResult(error.to_string()))?;
+        let text = String::from_utf8(reply.bytes).map_err(|error| JsonError::BadResult(error.to_string()))?;
         if request.failed { Err(JsonError::Application(text)) } else { Ok(text) }
     }
 }

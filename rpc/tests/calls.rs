@@ -82,7 +82,7 @@ fn megabytes_travel_both_ways() {
         let bytes: Vec<u8> = (0..8u32 << 20).map(|place| (place * 7 / 3) as u8).collect();
         let mut reversed = bytes.clone();
         reversed.reverse();
-        assert!(lab.reverse(Bytes(bytes)).unwrap() == Bytes(reversed));
+        assert!(lab.reverse(Bytes::from(bytes)).unwrap() == Bytes::from(reversed));
     });
 }
 
@@ -98,7 +98,7 @@ fn results_of_64_mebibytes_travel_side_by_side() {
         let lab = LabClient::new(Client::connect(server.local_addr(), config).unwrap());
         thread::scope(|scope| {
             for _ in 0..3 {
-                scope.spawn(|| assert_eq!(lab.zeros(64 << 20).unwrap().0.len(), 64 << 20));
+                scope.spawn(|| assert_eq!(lab.zeros(64 << 20).unwrap().len(), 64 << 20));
             }
         });
         assert_eq!(server.counters().replies_dropped, 0);
@@ -114,7 +114,7 @@ fn several_callers_move_megabytes_at_once() {
             for number in 0..6u8 {
                 let lab = lab.clone();
                 scope.spawn(move || {
-                    let bytes = Bytes(vec![number; 3 << 20]);
+                    let bytes = Bytes::from(vec![number; 3 << 20]);
                     assert!(lab.reverse(bytes.clone()).unwrap() == bytes);
                 });
             }
@@ -127,7 +127,7 @@ fn what_is_larger_than_a_message_is_refused_at_either_end() {
     guarded(|| {
         let (server, _bench) = serve(|builder| builder);
         let lab = lab(&server);
-        let error = lab.reverse(Bytes(vec![0; 17 << 20])).unwrap_err();
+        let error = lab.reverse(Bytes::from(vec![0; 17 << 20])).unwrap_err();
         assert!(matches!(error.kind, CallErrorKind::TooLarge { .. }), "{error}");
         assert_eq!(error.ran, Ran::No);
         let error = lab.zeros(17 << 20).unwrap_err();

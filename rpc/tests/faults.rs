@@ -56,7 +56,7 @@ fn megabytes_survive_a_bad_network() {
         let bytes: Vec<u8> = (0..2u32 << 20).map(|place| (place / 251) as u8).collect();
         let mut reversed = bytes.clone();
         reversed.reverse();
-        assert!(lab.reverse(Bytes(bytes)).unwrap() == Bytes(reversed));
+        assert!(lab.reverse(Bytes::from(bytes)).unwrap() == Bytes::from(reversed));
     });
 }
 

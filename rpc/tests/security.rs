@@ -34,7 +34,7 @@ fn whoever_has_the_key_is_served() {
         let (server, _bench) = serve_with(DriverConfig::new(key(1)));
         let lab = LabClient::new(Client::connect(server.local_addr(), ClientConfig::new(key(1))).unwrap());
         assert_eq!(lab.echo("between us".to_owned()).unwrap(), "between us");
-        assert_eq!(lab.zeros(3_000_000).unwrap().0.len(), 3_000_000);
+        assert_eq!(lab.zeros(3_000_000).unwrap().len(), 3_000_000);
     });
 }
 

@@ -58,7 +58,7 @@ fn replies_that_find_the_send_queue_full_wait_for_room() {
                 let lab = lab.clone();
                 scope.spawn(move || {
                     for _ in 0..3 {
-                        assert_eq!(lab.zeros(2 << 20).unwrap().0.len(), 2 << 20);
+                        assert_eq!(lab.zeros(2 << 20).unwrap().len(), 2 << 20);
                     }
                 });
             }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use tokio::net::TcpListener;
 use tonic::body::Body;
@@ -29,8 +30,8 @@ struct Number {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Contents {
-    #[prost(bytes = "vec", tag = "1")]
-    bytes: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "1")]
+    bytes: Bytes,
 }
 
 impl AsRef<[u8]> for Contents {
@@ -60,7 +61,7 @@ impl UnaryService<Number> for Fetch {
         Box::pin(async move {
             let bytes =
                 u32::try_from(request.into_inner().number).map_err(|error| Status::out_of_range(text(error)))?;
-            Ok(Response::new(Contents { bytes: contents::expected(bytes).to_vec() }))
+            Ok(Response::new(Contents { bytes: Bytes::from_static(contents::expected(bytes)) }))
         })
     }
 }

@@ -58,7 +58,7 @@ impl Words for Held {
     }
 
     fn bytes(&self, count: u32) -> Bytes {
-        Bytes(vec![7; LARGE_BYTES.min(count as usize)])
+        Bytes::from(vec![7; LARGE_BYTES.min(count as usize)])
     }
 }
 

@@ -29,7 +29,7 @@ impl Measured for Handler {
     }
 
     fn fetch(&self, bytes: u32) -> Bytes {
-        Bytes(contents::expected(bytes).to_vec())
+        Bytes::from(contents::expected(bytes))
     }
 }
 
@@ -94,12 +94,14 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 impl Blocking for BlockingCaller {
+    type Contents = Bytes;
+
     fn echo(&mut self, number: u64) -> Result<u64, String> {
         self.0.echo(number).map_err(text)
     }
 
-    fn fetch(&mut self, bytes: u32, result: &mut Vec<u8>) -> Result<(), String> {
-        *result = self.0.fetch(bytes).map_err(text)?.0;
+    fn fetch(&mut self, bytes: u32, result: &mut Bytes) -> Result<(), String> {
+        *result = self.0.fetch(bytes).map_err(text)?;
         Ok(())
     }
 
@@ -114,13 +116,13 @@ impl Blocking for BlockingCaller {
 }
 
 impl Tasks for TasksCaller {
-    type Contents = Vec<u8>;
+    type Contents = Bytes;
 
     async fn echo(&self, number: u64) -> Result<u64, String> {
         self.0.echo(number).await.map_err(text)
     }
 
-    async fn fetch(&self, bytes: u32) -> Result<Vec<u8>, String> {
-        self.0.fetch(bytes).await.map(|bytes| bytes.0).map_err(text)
+    async fn fetch(&self, bytes: u32) -> Result<Bytes, String> {
+        self.0.fetch(bytes).await.map_err(text)
     }
 }

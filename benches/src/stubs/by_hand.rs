@@ -47,16 +47,16 @@ pub fn orders(shop: &Counter, orders: &[Order], request: &mut Vec<u8>, reply: &m
 /// A number and bytes; bytes.
 pub fn page(shop: &Counter, number: u64, page: &Bytes, request: &mut Vec<u8>, reply: &mut Vec<u8>) -> Option<Bytes> {
     request.extend_from_slice(&number.to_be_bytes());
-    put_bytes(request, &page.0);
+    put_bytes(request, page);
     let mut rest = black_box(request.as_slice());
     let number = u64::from_be_bytes(take(&mut rest)?);
     let page = take_bytes(&mut rest)?.to_vec();
     end(rest)?;
-    put_bytes(reply, &shop.page(number, Bytes(page)).0);
+    put_bytes(reply, &shop.page(number, Bytes::from(page)));
     let mut rest = black_box(reply.as_slice());
     let page = take_bytes(&mut rest)?.to_vec();
     end(rest)?;
-    Some(Bytes(page))
+    Some(Bytes::from(page))
 }
 
 fn number_reply(result: u64, reply: &mut Vec<u8>) -> Option<u64> {

@@ -11,6 +11,9 @@ use crate::timing::{Counting, expect_echo, microseconds, processor, result_speed
 
 /// A connection to a server, as one thread uses it.
 pub trait Blocking: Send {
+    /// A large result, as this stack hands it over.
+    type Contents: AsRef<[u8]> + Default;
+
     /// Sends the number and returns what came back.
     ///
     /// # Errors
@@ -23,7 +26,7 @@ pub trait Blocking: Send {
     /// # Errors
     ///
     /// A sentence for the user.
-    fn fetch(&mut self, bytes: u32, result: &mut Vec<u8>) -> Result<(), String>;
+    fn fetch(&mut self, bytes: u32, result: &mut Self::Contents) -> Result<(), String>;
 
     /// Another one like this, for one more thread. None if calls of this stack are made one at a time.
     fn another(&self) -> Option<Self>
@@ -112,13 +115,13 @@ fn many<B: Blocking>(name: &str, counting: Duration, callers: Vec<B>) -> Result<
 }
 
 /// Large results, one at a time; each is checked with the clock stopped.
-fn results(stack: &str, results: usize, caller: &mut impl Blocking) -> Result<Figure, String> {
-    let mut result = Vec::new();
+fn results<B: Blocking>(stack: &str, results: usize, caller: &mut B) -> Result<Figure, String> {
+    let mut result = Default::default();
     let mut one = || -> Result<f64, String> {
         let start = Instant::now();
         caller.fetch(RESULT_BYTES, &mut result)?;
         let took = start.elapsed();
-        contents::check(&result, RESULT_BYTES)?;
+        contents::check(B::Contents::as_ref(&result), RESULT_BYTES)?;
         Ok(result_speed(took))
     };
     (0..results / 10 + 1).try_for_each(|_| one().map(drop))?;

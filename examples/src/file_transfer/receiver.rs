@@ -67,7 +67,7 @@ impl FileTransfer for Desk {
     }
 
     fn put(&self, chunk: u64, bytes: Bytes) -> Result<(), String> {
-        self.store().put(chunk, &bytes.0)
+        self.store().put(chunk, &bytes)
     }
 
     fn file_sum(&self) -> Result<u32, String> {

@@ -114,8 +114,10 @@ impl FileTransfer for Desk {
         self.hand_on(0, |next| next.begin(plan))
     }
 
-    fn put(&self, chunk: u64, mut bytes: Bytes) -> Result<(), String> {
-        self.memory.keep(&mut bytes.0);
+    fn put(&self, chunk: u64, bytes: Bytes) -> Result<(), String> {
+        let mut kept = Vec::from(bytes);
+        self.memory.keep(&mut kept);
+        let bytes = Bytes::from(kept);
         self.hand_on(0, |next| next.put(chunk, bytes.clone()))
     }
 

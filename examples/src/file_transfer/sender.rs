@@ -80,8 +80,8 @@ impl Sender<'_> {
         let mut chunks = Vec::new();
         for chunk in 0..self.plan.chunks() {
             let bytes = self.read(chunk)?;
-            whole.update(&bytes.0);
-            chunks.push(crc32fast::hash(&bytes.0));
+            whole.update(&bytes);
+            chunks.push(crc32fast::hash(&bytes));
             self.put(chunk, &bytes)?;
         }
         Ok(Sums { whole: whole.finalize(), chunks })
@@ -110,7 +110,7 @@ impl Sender<'_> {
 
     fn send_again(&self, chunk: u64, sums: &Sums) -> Result<(), TransferError> {
         let bytes = self.read(chunk)?;
-        if sums.chunks.get(chunk as usize) != Some(&crc32fast::hash(&bytes.0)) {
+        if sums.chunks.get(chunk as usize) != Some(&crc32fast::hash(&bytes)) {
             let name = self.source.name();
             return Err(TransferError::File(format!(
                 "{name} has changed while it was sent: send it again when nobody writes to it"
@@ -135,7 +135,7 @@ impl Sender<'_> {
         let (start, length) = self.plan.place(chunk).unwrap_or_default();
         let mut bytes = vec![0; length];
         self.source.read(start, &mut bytes)?;
-        Ok(Bytes(bytes))
+        Ok(Bytes::from(bytes))
     }
 
     fn put(&self, chunk: u64, bytes: &Bytes) -> Result<(), TransferError> {

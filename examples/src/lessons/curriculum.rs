@@ -127,7 +127,7 @@ pub const ALL: &[Lesson] = &[
             let mut tally = Tally::default();
             for size in [1_000, 100_000] {
                 let bytes = pattern(size, 1);
-                tally.note(stage.client().echo(Bytes(bytes.clone())).map(|answer| answer.0 == bytes));
+                tally.note(stage.client().echo(Bytes::from(bytes.clone())).map(|answer| *answer == *bytes));
             }
             Ok(tally)
         },
@@ -279,18 +279,18 @@ fn echo_in_turn(stage: &Stage) -> Result<Tally, LessonError> {
     let mut client = stage.client().clone();
     for call in 0..300 {
         let bytes = pattern(1_000, call);
-        let answer = client.echo(Bytes(bytes.clone()));
+        let answer = client.echo(Bytes::from(bytes.clone()));
         if answer.is_err() {
             client = stage.another(call)?;
         }
-        tally.note(answer.map(|answer| answer.0 == bytes));
+        tally.note(answer.map(|answer| *answer == *bytes));
     }
     Ok(tally)
 }
 
 fn echo(stage: &Stage, size: usize) -> Result<bool, CallError> {
     let bytes = pattern(size, 0);
-    Ok(stage.client().echo(Bytes(bytes.clone()))?.0 == bytes)
+    Ok(*stage.client().echo(Bytes::from(bytes.clone()))? == *bytes)
 }
 
 fn pattern(size: usize, call: u64) -> Vec<u8> {

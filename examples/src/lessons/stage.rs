@@ -123,7 +123,7 @@ impl Stage {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.client.echo(Bytes(Vec::new())) {
+            match self.client.echo(Bytes::from(Vec::new())) {
                 Ok(_) => return Ok(()),
                 Err(error) if tries == MEETINGS => return Err(LessonError::NotMet(error)),
                 Err(_) => {}

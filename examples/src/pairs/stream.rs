@@ -79,7 +79,7 @@ struct Maker;
 
 impl Source for Maker {
     fn item(&self, taker: u64, number: u64) -> Bytes {
-        Bytes(item(taker, number).iter().flat_map(|word| word.to_le_bytes()).collect())
+        item(taker, number).iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 }
 
@@ -183,7 +183,7 @@ fn fetch(dsm: &Dsm, size: u64, ahead: bool) -> Result<Outcome, PairError> {
     let me = dsm.rank() as u64;
     let is_taker = takers(dsm.size() as u64).contains(&me);
     let source = SourceClient::new(desk.client());
-    let handed_in = |Bytes(bytes): &Bytes| {
+    let handed_in = |bytes: &Bytes| {
         let words: Vec<_> = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         sum(&words)
     };

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::driver::{Driver, Incoming};
 use crate::time::Time;
-use crate::transport::{BootEpoch, Channel, Countdown, LostReason, Peer, SendError};
+use crate::transport::{BootEpoch, Channel, Countdown, LostReason, Outgoing, Peer, SendError};
 
+use super::body::Arrived;
 use super::client::{ClientConfig, ClientCounters, Request};
 use super::endpoint::{Role, Wake};
 use super::error::{CallError, CallErrorKind, Ran};
@@ -180,8 +181,11 @@ impl Caller {
             service,
             method,
         };
-        let countdown = Countdown { place: message::TIME_LEFT, until: waiting.deadline };
-        driver.send_counting(peer, Channel::CALL, &[&message::request_header(&call), &waiting.buffer], countdown)?;
+        let countdown = Some(Countdown { place: message::TIME_LEFT, until: waiting.deadline });
+        let [before, long, behind] = waiting.buffer.parts();
+        let parts: [&[u8]; 4] = [&message::request_header(&call), before, long, behind];
+        let owner = waiting.buffer.lent();
+        driver.send_message(peer, Channel::CALL, Outgoing { parts: &parts, countdown, owner })?;
         self.counters.repeated += u64::from(waiting.ran() != Ran::No);
         waiting.sent = Some(peer);
         waiting.origin = waiting.origin.or(Some(origin));
@@ -281,8 +285,9 @@ impl Role for Caller {
             Incoming::Up { .. } => {}
             Incoming::Message { peer, channel: Channel::CALL, body: message, .. } => match Message::parse(&message) {
                 Some(Message::Reply { call, status, body }) => {
-                    let start = message.len() - body.len();
-                    if !self.table.complete(call, peer, Answer { status, message, start }) {
+                    let length = body.len();
+                    let body = Arrived::at_end(message, length);
+                    if !self.table.complete(call, peer, Answer { status, body }) {
                         self.counters.late_replies += 1;
                     }
                 }

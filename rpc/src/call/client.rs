@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Security;
-use crate::codec::{self, ByteOrder};
+use crate::codec::{self, ByteOrder, Encoded};
 use crate::driver::{Driver, DriverConfig};
 use crate::names;
 use crate::transport::Counters;
@@ -208,8 +208,8 @@ impl Client {
         if timeout.is_zero() {
             return Err(CallError::new(CallErrorKind::Timeout(timeout), Ran::No));
         }
-        let mut buffer = Scratch::get();
-        match codec::encode_in(self.order, arguments, &mut buffer) {
+        let mut buffer = Encoded::from(Scratch::get());
+        match codec::encode_lending(self.order, arguments, &mut buffer) {
             Ok(()) => Ok(Request { target: Target { service, method, how }, began, timeout, arguments: buffer }),
             Err(error) => Err(CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No)),
         }
@@ -245,7 +245,7 @@ pub(crate) struct Request {
     pub(crate) began: Instant,
     pub(crate) timeout: Duration,
     /// Encoded.
-    pub(crate) arguments: Vec<u8>,
+    pub(crate) arguments: Encoded,
 }
 
 impl std::fmt::Debug for Client {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::codec;
+use crate::codec::{self, Encoded};
 use crate::driver::DriverError;
 use crate::names::NameError;
 use crate::transport::{LostReason, SendError};
@@ -175,9 +175,9 @@ impl CallError {
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// Makes a reply of a text.
-pub(crate) fn put_text(reply: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_text(reply: &mut Encoded, text: &str) {
     reply.clear();
-    reply.extend_from_slice(text.as_bytes().get(..TEXT_BYTES_MAX).unwrap_or(text.as_bytes()));
+    reply.bytes.extend_from_slice(text.as_bytes().get(..TEXT_BYTES_MAX).unwrap_or(text.as_bytes()));
 }
 
 /// A request that was not taken certainly did not run.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::codec::{self, ByteOrder};
+use crate::codec::{self, ByteOrder, Encoded};
 
 use super::context::Context;
 use super::error::put_text;
@@ -31,33 +31,39 @@ pub(crate) struct Served {
     pub(crate) job: Job,
     pub(crate) status: Status,
     /// The body of the reply.
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Encoded,
     /// When it began.
     pub(crate) began: Instant,
 }
 
 impl Served {
     /// Runs the request, unless it is too late. `body` is a buffer for the reply.
-    pub(crate) fn run(services: &Services, job: Job, context: &Context, mut body: Vec<u8>) -> Self {
+    pub(crate) fn run(services: &Services, mut job: Job, context: &Context, mut body: Encoded) -> Self {
         body.clear();
         let began = Instant::now();
         let late = context.deadline().is_some_and(|deadline| deadline <= began);
-        let status = if late { Status::Expired } else { context.enter(|| execute(services, &job, &mut body)) };
+        let status = if late { Status::Expired } else { context.enter(|| execute(services, &mut job, &mut body)) };
         Served { job, status, body, began }
     }
 
     /// The buffer of the reply, for the next one.
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        if self.body.capacity() > REPLY_KEPT_BYTES_MAX { Vec::new() } else { self.body }
+    pub(crate) fn into_buffer(self) -> Encoded {
+        let Encoded { bytes, .. } = self.body;
+        if bytes.capacity() > REPLY_KEPT_BYTES_MAX { Encoded::default() } else { bytes.into() }
     }
 }
 
-fn execute(services: &Services, job: &Job, reply: &mut Vec<u8>) -> Status {
+fn execute(services: &Services, job: &mut Job, reply: &mut Encoded) -> Status {
     let Some(service) = services.list.get(job.service) else { return Status::UnknownService };
     // What a panic leaves half done inside the service is the service's: its locks are poisoned, as everywhere.
     let run = AssertUnwindSafe(|| {
         service.interface().find(job.call.method)?;
-        service.dispatch(&mut Request::encoded(job.call.method, &job.arguments, services.order, reply))
+        if !job.arguments.is_long() {
+            let request = &mut Request::encoded(job.call.method, &job.arguments, services.order, reply);
+            return service.dispatch(request);
+        }
+        let arguments = std::mem::take(&mut job.arguments).into_shared();
+        service.dispatch(&mut Request::keeping(job.call.method, &arguments, services.order, reply))
     });
     let (status, text) = match catch_unwind(run) {
         Ok(Ok(())) => return Status::Done,
@@ -71,9 +77,9 @@ fn execute(services: &Services, job: &Job, reply: &mut Vec<u8>) -> Status {
     status
 }
 
-fn put_mismatch(reply: &mut Vec<u8>, mismatch: &SchemaMismatch) -> Status {
+fn put_mismatch(reply: &mut Encoded, mismatch: &SchemaMismatch) -> Status {
     reply.clear();
-    match codec::encode(mismatch, reply) {
+    match codec::encode(mismatch, &mut reply.bytes) {
         Ok(()) => Status::OtherSchema,
         Err(_) => Status::UnknownMethod,
     }

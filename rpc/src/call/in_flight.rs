@@ -3,13 +3,13 @@
 //! A call's number on the wire is its slot here and the number of its use ([`CallId`]), so a reply finds its call without hashing,
 //! and one that comes too late finds that the slot has moved on.
 
-use std::ops::Deref;
 use std::time::Duration;
 
-use crate::driver::Received;
+use crate::codec::Encoded;
 use crate::time::Time;
 use crate::transport::{BootEpoch, Peer};
 
+use super::body::{Arrived, Body};
 use super::endpoint::Wake;
 use super::error::{CallError, CallErrorKind, Ran};
 use super::message::{CallId, How, MethodId, ServiceId, Status};
@@ -17,52 +17,10 @@ use super::message::{CallId, How, MethodId, ServiceId, Status};
 /// What became of a call: the reply's status and body, or why there is none.
 pub(crate) type Outcome = Result<(Status, Body), CallError>;
 
-/// The body of a reply.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Body {
-    buffer: Vec<u8>,
-    /// Where in the buffer it begins: what came as one piece keeps the header before it.
-    start: usize,
-}
-
-impl Body {
-    /// The buffer, to be used again.
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.buffer
-    }
-}
-
-impl Deref for Body {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
-    }
-}
-
 /// A reply as it came.
 pub(crate) struct Answer<'a> {
     pub(crate) status: Status,
-    /// All of it, header included.
-    pub(crate) message: Received<'a>,
-    /// Where its body begins.
-    pub(crate) start: usize,
-}
-
-impl Answer<'_> {
-    fn body(&self) -> &[u8] {
-        self.message.get(self.start..).unwrap_or_default()
-    }
-
-    /// The body, in `spare` unless it came in a buffer of its own.
-    fn keep(self, mut spare: Vec<u8>) -> Body {
-        if let Received::Whole(buffer) = self.message {
-            return Body { buffer: std::mem::take(buffer), start: self.start };
-        }
-        spare.clear();
-        spare.extend_from_slice(self.body());
-        Body { buffer: spare, start: 0 }
-    }
+    pub(crate) body: Arrived<'a>,
 }
 
 /// What is asked of a server.
@@ -97,7 +55,7 @@ pub(crate) struct Waiting {
     pub(crate) ran_elsewhere: bool,
     waiter: Option<Wake>,
     /// The encoded arguments; the buffer then takes the reply.
-    pub(crate) buffer: Vec<u8>,
+    pub(crate) buffer: Encoded,
 }
 
 impl Waiting {
@@ -162,7 +120,7 @@ impl InFlight {
         target: Target,
         now: Time,
         timeout: Duration,
-        buffer: Vec<u8>,
+        buffer: Encoded,
     ) -> Result<CallId, CallError> {
         if self.bytes > 0 && self.bytes + buffer.len() > self.bytes_max {
             return Err(CallError::new(CallErrorKind::Backlog { queued: self.bytes }, Ran::No));
@@ -221,10 +179,10 @@ impl InFlight {
         let Some(waiting) = self.waiting(call).filter(|waiting| waiting.sent == Some(from)) else { return false };
         let length = waiting.buffer.len();
         let spare = std::mem::take(&mut waiting.buffer);
-        let outcome = match CallError::from_reply(answer.status, answer.body()) {
+        let outcome = match CallError::from_reply(answer.status, &answer.body) {
             // It did not run this time.
             Some(error) if error.ran == Ran::No && waiting.ran_elsewhere => Err(CallError { ran: Ran::Maybe, ..error }),
-            _ => Ok((answer.status, answer.keep(spare))),
+            _ => Ok((answer.status, answer.body.keep(spare.into_buffer()))),
         };
         self.bytes -= length;
         self.finish(call, outcome);
@@ -347,6 +305,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+    use crate::driver::Received;
     use crate::transport::LostReason;
 
     const HERE: Peer = Peer { index: 1, generation: 1 };
@@ -359,14 +318,14 @@ mod tests {
     }
 
     fn begin(table: &mut InFlight, peer: Peer, now: Time) -> CallId {
-        let call = table.begin(TARGET, now, SECOND, Vec::new()).expect("room");
+        let call = table.begin(TARGET, now, SECOND, Encoded::default()).expect("room");
         assert!(table.register(call, Some(Wake::Task(Waker::noop().clone()))).is_none());
         table.waiting(call).expect("it waits").sent = Some(peer);
         call
     }
 
     fn answer(status: Status, body: &[u8]) -> Answer<'_> {
-        Answer { status, message: Received::InDatagram(body), start: 0 }
+        Answer { status, body: Arrived::at_end(Received::InDatagram(body), body.len()) }
     }
 
     fn woken(table: &mut InFlight) -> usize {
@@ -382,7 +341,7 @@ mod tests {
         assert!(table.complete(calls[1], HERE, answer(Status::Done, b"one")));
         assert_eq!(woken(&mut table), 1);
         assert_eq!(table.take(calls[0]), None);
-        assert_eq!(table.take(calls[1]), Some(Ok((Status::Done, Body { buffer: b"one".to_vec(), start: 0 }))));
+        assert_eq!(table.take(calls[1]), Some(Ok((Status::Done, b"one".to_vec().into()))));
         assert_eq!(table.len(), 1);
     }
 
@@ -393,22 +352,9 @@ mod tests {
         assert!(!table.complete(call, Peer { index: 1, generation: 2 }, answer(Status::Done, b"")));
         assert!(table.complete(call, HERE, answer(Status::Done, b"first")));
         assert!(!table.complete(call, HERE, answer(Status::Done, b"second")));
-        assert_eq!(table.take(call), Some(Ok((Status::Done, Body { buffer: b"first".to_vec(), start: 0 }))));
+        assert_eq!(table.take(call), Some(Ok((Status::Done, b"first".to_vec().into()))));
         assert!(!table.complete(call, HERE, answer(Status::Done, b"third")));
         assert!(!table.complete(CallId(u64::MAX), HERE, answer(Status::Done, b"")));
-    }
-
-    #[test]
-    fn what_was_put_together_is_kept_in_its_buffer() {
-        let mut table = table(4);
-        let call = begin(&mut table, HERE, Time::ZERO);
-        let mut whole = b"header and body".to_vec();
-        let place = whole.as_ptr();
-        let message = Received::Whole(&mut whole);
-        assert!(table.complete(call, HERE, Answer { status: Status::Done, message, start: 11 }));
-        let Some(Ok((_, body))) = table.take(call) else { panic!("no outcome") };
-        assert_eq!(&body[..], b"body");
-        assert_eq!(body.buffer.as_ptr(), place);
     }
 
     #[test]
@@ -428,27 +374,27 @@ mod tests {
     fn the_limit_holds_and_a_finished_call_makes_room() {
         let mut table = table(1);
         let call = begin(&mut table, HERE, Time::ZERO);
-        let error = table.begin(TARGET, Time::ZERO, SECOND, Vec::new()).expect_err("full");
+        let error = table.begin(TARGET, Time::ZERO, SECOND, Encoded::default()).expect_err("full");
         assert_eq!(error, CallError::new(CallErrorKind::TooManyCalls { limit: 1 }, Ran::No));
         drop(table.cancel(call));
-        assert!(table.begin(TARGET, Time::ZERO, SECOND, Vec::new()).is_ok());
+        assert!(table.begin(TARGET, Time::ZERO, SECOND, Encoded::default()).is_ok());
     }
 
     #[test]
     fn requests_are_limited_by_their_bytes_but_a_single_one_is_not() {
         let mut table = table(4);
-        let large = table.begin(TARGET, Time::ZERO, SECOND, vec![0; 1_000]).expect("room");
-        let error = table.begin(TARGET, Time::ZERO, SECOND, vec![0; 1]).expect_err("full");
+        let large = table.begin(TARGET, Time::ZERO, SECOND, vec![0; 1_000].into()).expect("room");
+        let error = table.begin(TARGET, Time::ZERO, SECOND, vec![0; 1].into()).expect_err("full");
         assert_eq!(error, CallError::new(CallErrorKind::Backlog { queued: 1_000 }, Ran::No));
         table.fail(large, error);
-        assert!(table.begin(TARGET, Time::ZERO, SECOND, vec![0; 1]).is_ok());
+        assert!(table.begin(TARGET, Time::ZERO, SECOND, vec![0; 1].into()).is_ok());
     }
 
     #[test]
     fn only_calls_whose_time_is_over_expire_and_those_never_sent_did_not_run() {
         let mut table = table(4);
         let early = begin(&mut table, HERE, Time::ZERO);
-        let unsent = table.begin(TARGET, Time::ZERO, SECOND, Vec::new()).expect("room");
+        let unsent = table.begin(TARGET, Time::ZERO, SECOND, Encoded::default()).expect("room");
         let late = begin(&mut table, HERE, Time::ZERO + SECOND / 2);
         assert_eq!(table.next_due(), Time::ZERO + SECOND);
         table.expire(Time::ZERO + SECOND);

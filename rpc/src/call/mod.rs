@@ -29,6 +29,7 @@
 //! Async calls and inline handlers share datagrams when there are many of them.
 
 mod bell;
+mod body;
 mod caller;
 mod client;
 mod context;

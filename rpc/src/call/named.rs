@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::codec::{self, ByteOrder};
+use crate::codec::{self, ByteOrder, Encoded};
 use crate::names::{BinderClient, Entry, NameError};
 
+use super::body::Body;
 use super::client::{ClientConfig, Request, Shared};
 use super::error::{CallError, CallErrorKind, Ran, StartError};
-use super::in_flight::{Body, Outcome, Target};
+use super::in_flight::{Outcome, Target};
 use super::message::{CallId, How, MethodId, Status};
 use super::pending::finish;
 
@@ -98,7 +99,7 @@ impl Named {
 pub(crate) struct NamedCall {
     named: Arc<Named>,
     target: Target,
-    arguments: Vec<u8>,
+    arguments: Encoded,
     began: Instant,
     timeout: Duration,
     phase: Phase,
@@ -226,8 +227,8 @@ impl NamedCall {
 
     /// Asks the name server, which gets half of the time: the servers that were known are tried without it.
     fn ask(&self) -> Result<CallId, CallError> {
-        let mut arguments = Vec::new();
-        codec::encode(&(&self.named.name,), &mut arguments)
+        let mut arguments = Encoded::default();
+        codec::encode_lending(ByteOrder::Network, &(&self.named.name,), &mut arguments)
             .map_err(|error| CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No))?;
         let target = Target { service: BinderClient::ID, method: RESOLVE, how: How::Idempotent };
         self.named.binder.start(Request { target, began: Instant::now(), timeout: self.left() / 2, arguments })

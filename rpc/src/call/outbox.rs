@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::codec::Encoded;
 use crate::driver::Driver;
-use crate::transport::{Channel, Peer, SendError};
+use crate::transport::{Channel, Outgoing, Peer, SendError};
 
 use super::error::put_text;
 use super::message::{self, CallId, Status};
@@ -16,7 +17,7 @@ const REPLY_CHARGE: usize = 128;
 pub(crate) struct Reply {
     pub(crate) call: CallId,
     pub(crate) status: Status,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Encoded,
 }
 
 impl Reply {
@@ -125,7 +126,10 @@ impl Outbox {
 
 fn offer(driver: &mut Driver, peer: Peer, reply: &Reply) -> Result<(), Denied> {
     let header = message::reply_header(reply.call, reply.status);
-    driver.send(peer, Channel::CALL, &[&header, &reply.body]).map_err(|error| match error {
+    let [before, long, behind] = reply.body.parts();
+    let parts: [&[u8]; 4] = [&header, before, long, behind];
+    let message = Outgoing { owner: reply.body.lent(), ..Outgoing::of(&parts) };
+    driver.send_message(peer, Channel::CALL, message).map_err(|error| match error {
         SendError::TooLarge { .. } | SendError::NotFragmented { .. } | SendError::Backlog { queued: 0 } => {
             Denied::Never(error)
         }

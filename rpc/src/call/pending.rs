@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
 
-use crate::codec::{self, ByteOrder};
+use crate::codec::ByteOrder;
 
 use super::client::Shared;
 use super::error::{CallError, CallErrorKind, Ran};
@@ -87,13 +87,13 @@ fn over() -> CallError {
 /// Turns a reply into what the caller asked for.
 pub(crate) fn finish<R: DeserializeOwned>(outcome: Outcome, order: ByteOrder) -> Result<R, CallError> {
     let (status, body) = outcome?;
-    let result = match CallError::from_reply(status, &body) {
-        Some(error) => Err(error),
-        None => codec::decode_in(order, &body)
-            .map_err(|error| CallError::new(CallErrorKind::BadResult(error.to_string()), Ran::Yes)),
-    };
-    Scratch::put(body.into_buffer());
-    result
+    if let Some(error) = CallError::from_reply(status, &body) {
+        Scratch::put(body.into_buffer());
+        return Err(error);
+    }
+    let (result, spare) = body.decode(order);
+    Scratch::put(spare);
+    result.map_err(|error| CallError::new(CallErrorKind::BadResult(error.to_string()), Ran::Yes))
 }
 
 impl<R: DeserializeOwned> Future for PendingCall<R> {

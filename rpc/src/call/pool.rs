@@ -4,6 +4,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use crate::codec::Encoded;
+
 use super::context::Context;
 use super::endpoint::Endpoint;
 use super::error::StartError;
@@ -53,7 +55,7 @@ impl Pool {
 
 /// What one worker does.
 fn run(endpoint: &Endpoint<Serving>, services: &Services) {
-    let mut buffer = Vec::new();
+    let mut buffer = Encoded::default();
     let mut given_up = Arc::new(AtomicBool::new(false));
     let mut core = endpoint.lock();
     loop {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::time::Time;
 use crate::transport::{BootEpoch, Peer};
 
+use super::body::{Arrived, Body};
 use super::message::{Call, MethodId};
 
 /// How many argument buffers are kept for the next requests, and how large at most.
@@ -40,7 +41,7 @@ pub(crate) struct Job {
     pub(crate) deadline: Option<Time>,
     /// Index in the server's list.
     pub(crate) service: usize,
-    pub(crate) arguments: Vec<u8>,
+    pub(crate) arguments: Body,
     /// How long it is expected to run.
     pub(crate) expected: Duration,
 }
@@ -139,15 +140,14 @@ impl Queue {
         self.jobs.len()
     }
 
-    /// A copy of `arguments` in a buffer that has served before, if there is one.
-    pub(crate) fn copy(&mut self, arguments: &[u8]) -> Vec<u8> {
-        let mut buffer = self.spare.pop().unwrap_or_default();
-        buffer.extend_from_slice(arguments);
-        buffer
+    /// Keeps arguments in a buffer that has served before, if there is one, unless they came in one of their own.
+    pub(crate) fn keep(&mut self, arguments: Arrived<'_>) -> Body {
+        arguments.keep(self.spare.pop().unwrap_or_default())
     }
 
-    /// This buffer can serve again.
-    pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
+    /// The buffer of these arguments can serve again.
+    pub(crate) fn recycle(&mut self, arguments: Body) {
+        let mut buffer = arguments.into_buffer();
         if self.spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BYTES_MAX {
             buffer.clear();
             self.spare.push(buffer);
@@ -179,7 +179,7 @@ mod tests {
             call,
             deadline: None,
             service: 0,
-            arguments: vec![0; bytes],
+            arguments: vec![0; bytes].into(),
             expected: queue.estimate(0, METHOD),
         }
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::codec::{self, ByteOrder};
+use crate::codec::{self, ByteOrder, Encoded};
 
 use super::json;
 use super::message::MethodId;
@@ -16,12 +16,20 @@ use super::service::Refusal;
 pub struct Request<'a> {
     method: MethodId,
     form: Form<'a>,
-    reply: &'a mut Vec<u8>,
+    reply: &'a mut Encoded,
 }
 
 #[derive(Debug)]
 enum Form<'a> {
-    Encoded { arguments: &'a [u8], order: ByteOrder },
+    Encoded {
+        arguments: &'a [u8],
+        order: ByteOrder,
+    },
+    /// The same where long byte strings need not be copied.
+    Kept {
+        arguments: &'a bytes::Bytes,
+        order: ByteOrder,
+    },
     Json(&'a mut JsonRequest),
 }
 
@@ -39,12 +47,22 @@ pub(crate) struct JsonRequest {
 impl<'a> Request<'a> {
     /// A request as it came from the wire; the encoded result will be appended to `reply`.
     #[inline]
-    pub fn encoded(method: MethodId, arguments: &'a [u8], order: ByteOrder, reply: &'a mut Vec<u8>) -> Self {
+    pub fn encoded(method: MethodId, arguments: &'a [u8], order: ByteOrder, reply: &'a mut Encoded) -> Self {
         Request { method, form: Form::Encoded { arguments, order }, reply }
     }
 
+    /// A request that keeps its long byte strings where they came.
+    pub(crate) fn keeping(
+        method: MethodId,
+        arguments: &'a bytes::Bytes,
+        order: ByteOrder,
+        reply: &'a mut Encoded,
+    ) -> Self {
+        Request { method, form: Form::Kept { arguments, order }, reply }
+    }
+
     /// A request in JSON; the result will be appended to `reply` as JSON.
-    pub(crate) fn json(method: MethodId, request: &'a mut JsonRequest, reply: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn json(method: MethodId, request: &'a mut JsonRequest, reply: &'a mut Encoded) -> Self {
         Request { method, form: Form::Json(request), reply }
     }
 
@@ -64,6 +82,9 @@ impl<'a> Request<'a> {
             Form::Encoded { arguments, order } => {
                 codec::decode_in(*order, arguments).map_err(|error| Refusal::BadArguments(error.to_string()))
             }
+            Form::Kept { arguments, order } => {
+                codec::decode_keeping(*order, arguments).map_err(|error| Refusal::BadArguments(error.to_string()))
+            }
             Form::Json(request) => {
                 json::arguments(std::mem::take(&mut request.arguments), request.names).map_err(Refusal::BadArguments)
             }
@@ -77,12 +98,11 @@ impl<'a> Request<'a> {
     #[inline]
     pub fn answer<T: Serialize>(&mut self, result: &T) -> Result<(), Refusal> {
         match &self.form {
-            Form::Encoded { order, .. } => {
-                codec::encode_in(*order, result, self.reply).map_err(|error| Refusal::BadResult(error.to_string()))
+            Form::Encoded { order, .. } | Form::Kept { order, .. } => {
+                codec::encode_lending(*order, result, self.reply).map_err(|error| Refusal::BadResult(error.to_string()))
             }
-            Form::Json(_) => {
-                serde_json::to_writer(&mut *self.reply, result).map_err(|error| Refusal::BadResult(error.to_string()))
-            }
+            Form::Json(_) => serde_json::to_writer(&mut self.reply.bytes, result)
+                .map_err(|error| Refusal::BadResult(error.to_string())),
         }
     }
 
@@ -93,7 +113,7 @@ impl<'a> Request<'a> {
     #[inline]
     pub fn answer_result<T: Serialize, E: Serialize>(&mut self, result: &Result<T, E>) -> Result<(), Refusal> {
         match (&mut self.form, result) {
-            (Form::Encoded { .. }, result) => self.answer(result),
+            (Form::Encoded { .. } | Form::Kept { .. }, result) => self.answer(result),
             (Form::Json(_), Ok(value)) => self.answer(value),
             (Form::Json(request), Err(error)) => {
                 request.failed = true;

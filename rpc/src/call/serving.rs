@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar};
 use std::time::Duration;
 
+use crate::codec::Encoded;
 use crate::driver::{Driver, Incoming};
 use crate::time::Time;
 use crate::transport::{BootEpoch, Channel, Peer};
 
+use super::body::Arrived;
 use super::context::Context;
 use super::endpoint::{Role, Wake};
 use super::handler::{Served, Services};
@@ -48,7 +50,7 @@ pub(crate) struct Errand {
     services: Arc<Services>,
     job: Job,
     context: Context,
-    body: Vec<u8>,
+    body: Encoded,
 }
 
 /// A call that a worker runs.
@@ -69,7 +71,7 @@ pub(crate) struct Serving {
     /// Requests that the endpoint's thread runs itself.
     errands: Vec<Errand>,
     /// Buffers for the replies to those.
-    buffers: Vec<Vec<u8>>,
+    buffers: Vec<Encoded>,
     outbox: Outbox,
     phase: Phase,
     wakes: Vec<Wake>,
@@ -125,7 +127,7 @@ impl Serving {
     }
 
     /// A worker has run a request. Returns the buffer for its next reply.
-    pub(crate) fn end(&mut self, driver: &mut Driver, served: Served, given_up: &Arc<AtomicBool>) -> Vec<u8> {
+    pub(crate) fn end(&mut self, driver: &mut Driver, served: Served, given_up: &Arc<AtomicBool>) -> Encoded {
         self.running.retain(|running| !Arc::ptr_eq(&running.given_up, given_up));
         if served.status != Status::Expired {
             self.queue.learn(served.job.service, served.job.call.method, served.began.elapsed());
@@ -134,7 +136,7 @@ impl Serving {
     }
 
     /// Sends the reply, unless the caller has given up. Returns the reply's buffer.
-    fn answer(&mut self, driver: &mut Driver, mut served: Served, given_up: bool) -> Vec<u8> {
+    fn answer(&mut self, driver: &mut Driver, mut served: Served, given_up: bool) -> Encoded {
         if served.status == Status::Expired {
             self.expire(driver, served.job);
             return served.body;
@@ -220,7 +222,7 @@ impl Serving {
         }
     }
 
-    fn request(&mut self, driver: &mut Driver, peer: Peer, mut call: Call, arguments: &[u8], waited: Duration) {
+    fn request(&mut self, driver: &mut Driver, peer: Peer, mut call: Call, arguments: Arrived<'_>, waited: Duration) {
         let Some(&client) = self.sessions.get(&peer) else { return };
         call.time_left = call.time_left.map(|left| left.saturating_sub(waited));
         if call.how == How::AtMostOnce && !self.is_new(driver, peer, client, &call) {
@@ -246,8 +248,7 @@ impl Serving {
             }
             Arrival::Over => {
                 self.counters.duplicates += 1;
-                let (status, body) = self.slots.reply(client, call.id);
-                let mut reply = Reply { call: call.id, status, body: body.to_vec() };
+                let mut reply = self.slots.reply(client, call.id);
                 let sent = self.outbox.send(driver, peer, &mut reply);
                 self.counters.replies_dropped += u64::from(!sent);
             }
@@ -268,7 +269,7 @@ impl Serving {
         peer: Peer,
         client: BootEpoch,
         call: Call,
-        arguments: &[u8],
+        arguments: Arrived<'_>,
     ) -> Result<(), Status> {
         if self.phase != Phase::Serving {
             return Err(Status::Stopping);
@@ -289,7 +290,7 @@ impl Serving {
         }
         let deadline = call.time_left.map(|left| driver.received_at() + left);
         let expected = if inline { Duration::ZERO } else { self.queue.estimate(service, call.method) };
-        let arguments = self.queue.copy(arguments);
+        let arguments = self.queue.keep(arguments);
         let job = Job { peer, client, call, deadline, service, arguments, expected };
         if inline {
             let context = Context::new(job.deadline.map(|deadline| driver.instant(deadline)), None);
@@ -319,7 +320,7 @@ impl Serving {
 
     fn refuse(&mut self, driver: &mut Driver, peer: Peer, call: &Call, status: Status) {
         self.counters.refused += 1;
-        let mut reply = Reply { call: call.id, status, body: Vec::new() };
+        let mut reply = Reply { call: call.id, status, body: Encoded::default() };
         if call.how != How::Oneway && !self.outbox.send(driver, peer, &mut reply) {
             self.counters.replies_dropped += 1;
         }
@@ -364,7 +365,10 @@ impl Role for Serving {
             }
             Incoming::Lost { peer, .. } => self.lost(driver.received_at(), peer),
             Incoming::Message { peer, channel: Channel::CALL, body, waited } => match Message::parse(&body) {
-                Some(Message::Request { call, arguments }) => self.request(driver, peer, call, arguments, waited),
+                Some(Message::Request { call, arguments }) => {
+                    let length = arguments.len();
+                    self.request(driver, peer, call, Arrived::at_end(body, length), waited);
+                }
                 Some(Message::Cancel(call)) => self.cancel(peer, call),
                 _ => self.counters.garbage += 1,
             },

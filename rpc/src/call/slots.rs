@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::codec::Encoded;
 use crate::time::Time;
 use crate::transport::{BootEpoch, Peer};
 
@@ -72,7 +73,7 @@ struct Slot {
     /// Of the last call that began; none has the number 0.
     sequence: u64,
     state: State,
-    reply: Vec<u8>,
+    reply: Encoded,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -236,10 +237,10 @@ impl Slots {
         }
         slot.state = State::Kept(reply.status);
         // To copy a long one costs more than to make another buffer; one that is mostly empty would hold what nobody is charged for.
-        if length >= BUFFER_TAKEN_BYTES && reply.body.capacity() <= 2 * length {
+        if length >= BUFFER_TAKEN_BYTES && reply.body.bytes.capacity() <= 2 * length {
             slot.reply = std::mem::take(&mut reply.body);
         } else {
-            slot.reply.extend_from_slice(&reply.body);
+            slot.reply.copy(&reply.body);
         }
         record.bytes = own;
         self.bytes += length;
@@ -267,12 +268,13 @@ impl Slots {
     }
 
     /// The reply of a call that is over, to be sent again; [`Status::NotKept`] if it is not there any more.
-    pub(crate) fn reply(&mut self, client: BootEpoch, call: CallId) -> (Status, &[u8]) {
-        let Some(record) = self.clients.get_mut(&client) else { return (Status::NotKept, &[]) };
+    pub(crate) fn reply(&mut self, client: BootEpoch, call: CallId) -> Reply {
+        let lost = Reply { call, status: Status::NotKept, body: Encoded::default() };
+        let Some(record) = self.clients.get_mut(&client) else { return lost };
         record.sent(call);
         match record.slots.get(call.slot()).map(|slot| (slot.state, &slot.reply)) {
-            Some((State::Kept(status), reply)) => (status, reply),
-            _ => (Status::NotKept, &[]),
+            Some((State::Kept(status), body)) => Reply { call, status, body: body.clone() },
+            _ => lost,
         }
     }
 
@@ -345,8 +347,8 @@ impl Slot {
         let State::Kept(_) = self.state else { return 0 };
         self.state = State::NotKept;
         let released = self.reply.len();
-        if self.reply.capacity() > BUFFER_KEPT_BYTES {
-            self.reply = Vec::new();
+        if self.reply.bytes.capacity() > BUFFER_KEPT_BYTES {
+            self.reply = Encoded::default();
         }
         self.reply.clear();
         released

@@ -6,23 +6,53 @@ use serde::ser::{
 };
 use serde::{Serialize, Serializer};
 
-use super::Fault;
+use super::{Encoded, Fault};
 
-/// Appends what it is given. `BIG`: numbers begin with their most significant byte.
-pub(super) struct Encoder<'a, const BIG: bool> {
-    pub(super) out: &'a mut Vec<u8>,
+/// Where bytes are put.
+pub(super) trait Output {
+    fn put(&mut self, bytes: &[u8]);
+
+    /// Takes a byte string without copying it. False: it is to be [put](Self::put).
+    #[inline]
+    fn borrow(&mut self, _bytes: &[u8]) -> bool {
+        false
+    }
 }
 
-impl<const BIG: bool> Encoder<'_, BIG> {
+impl Output for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl Output for Encoded {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn borrow(&mut self, bytes: &[u8]) -> bool {
+        Encoded::borrow(self, bytes)
+    }
+}
+
+/// Appends what it is given. `BIG`: numbers begin with their most significant byte.
+pub(super) struct Encoder<'a, const BIG: bool, O> {
+    pub(super) out: &'a mut O,
+}
+
+impl<const BIG: bool, O: Output> Encoder<'_, BIG, O> {
     #[inline]
     fn length(&mut self, length: usize) {
         let length = length as u64;
-        self.out.extend_from_slice(&if BIG { length.to_be_bytes() } else { length.to_le_bytes() });
+        self.out.put(&if BIG { length.to_be_bytes() } else { length.to_le_bytes() });
     }
 
     #[inline]
     fn variant(&mut self, index: u32) {
-        self.out.extend_from_slice(&if BIG { index.to_be_bytes() } else { index.to_le_bytes() });
+        self.out.put(&if BIG { index.to_be_bytes() } else { index.to_le_bytes() });
     }
 }
 
@@ -31,14 +61,14 @@ macro_rules! numbers {
         $(
             #[inline]
             fn $method(self, value: $of) -> Result<(), Fault> {
-                self.out.extend_from_slice(&if BIG { value.to_be_bytes() } else { value.to_le_bytes() });
+                self.out.put(&if BIG { value.to_be_bytes() } else { value.to_le_bytes() });
                 Ok(())
             }
         )*
     };
 }
 
-impl<const BIG: bool> Serializer for &mut Encoder<'_, BIG> {
+impl<const BIG: bool, O: Output> Serializer for &mut Encoder<'_, BIG, O> {
     type Ok = ();
     type Error = Fault;
     type SerializeSeq = Self;
@@ -57,13 +87,13 @@ impl<const BIG: bool> Serializer for &mut Encoder<'_, BIG> {
 
     #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), Fault> {
-        self.out.push(u8::from(value));
+        self.out.put(&[u8::from(value)]);
         Ok(())
     }
 
     #[inline]
     fn serialize_char(self, value: char) -> Result<(), Fault> {
-        self.out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
+        self.out.put(value.encode_utf8(&mut [0; 4]).as_bytes());
         Ok(())
     }
 
@@ -75,19 +105,21 @@ impl<const BIG: bool> Serializer for &mut Encoder<'_, BIG> {
     #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Fault> {
         self.length(value.len());
-        self.out.extend_from_slice(value);
+        if !self.out.borrow(value) {
+            self.out.put(value);
+        }
         Ok(())
     }
 
     #[inline]
     fn serialize_none(self) -> Result<(), Fault> {
-        self.out.push(0);
+        self.out.put(&[0]);
         Ok(())
     }
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fault> {
-        self.out.push(1);
+        self.out.put(&[1]);
         value.serialize(self)
     }
 
@@ -184,7 +216,7 @@ impl<const BIG: bool> Serializer for &mut Encoder<'_, BIG> {
 macro_rules! parts {
     ($($compound:ident $method:ident,)*) => {
         $(
-            impl<const BIG: bool> $compound for &mut Encoder<'_, BIG> {
+            impl<const BIG: bool, O: Output> $compound for &mut Encoder<'_, BIG, O> {
                 type Ok = ();
                 type Error = Fault;
 
@@ -213,7 +245,7 @@ parts! {
 macro_rules! named_parts {
     ($($compound:ident,)*) => {
         $(
-            impl<const BIG: bool> $compound for &mut Encoder<'_, BIG> {
+            impl<const BIG: bool, O: Output> $compound for &mut Encoder<'_, BIG, O> {
                 type Ok = ();
                 type Error = Fault;
 
@@ -233,7 +265,7 @@ macro_rules! named_parts {
 
 named_parts! { SerializeStruct, SerializeStructVariant, }
 
-impl<const BIG: bool> SerializeMap for &mut Encoder<'_, BIG> {
+impl<const BIG: bool, O: Output> SerializeMap for &mut Encoder<'_, BIG, O> {
     type Ok = ();
     type Error = Fault;
 

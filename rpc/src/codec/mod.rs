@@ -12,15 +12,19 @@
 
 mod decoder;
 mod encoder;
+mod long;
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use decoder::Decoder;
 use encoder::Encoder;
+
+pub(crate) use long::is_within;
+pub use long::{Bytes, Encoded};
 
 /// How many sequences, maps, options and enums may be inside each other.
 pub const DEPTH_MAX: u32 = 128;
@@ -104,8 +108,22 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 #[inline]
 pub fn encode_in<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     let written = match order.is_big() {
-        true => value.serialize(&mut Encoder::<true> { out }),
-        false => value.serialize(&mut Encoder::<false> { out }),
+        true => value.serialize(&mut Encoder::<true, _> { out }),
+        false => value.serialize(&mut Encoder::<false, _> { out }),
+    };
+    written.map_err(|fault| *fault.0)
+}
+
+/// The same without copying a long [`Bytes`].
+#[inline]
+pub(crate) fn encode_lending<T: Serialize + ?Sized>(
+    order: ByteOrder,
+    value: &T,
+    out: &mut Encoded,
+) -> Result<(), CodecError> {
+    let written = match order.is_big() {
+        true => value.serialize(&mut Encoder::<true, _> { out }),
+        false => value.serialize(&mut Encoder::<false, _> { out }),
     };
     written.map_err(|fault| *fault.0)
 }
@@ -131,6 +149,11 @@ pub fn decode_in<T: DeserializeOwned>(order: ByteOrder, bytes: &[u8]) -> Result<
     }
 }
 
+/// The same; a long [`Bytes`] in it keeps its part of `source`, and is not copied.
+pub(crate) fn decode_keeping<T: DeserializeOwned>(order: ByteOrder, source: &bytes::Bytes) -> Result<T, CodecError> {
+    long::reading(source, |bytes| decode_in(order, bytes))
+}
+
 #[inline]
 fn decode_from<const BIG: bool, T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let mut decoder = Decoder::<BIG>::new(bytes);
@@ -145,68 +168,11 @@ fn decode_from<const BIG: bool, T: DeserializeOwned>(bytes: &[u8]) -> Result<T, 
 #[doc(hidden)]
 pub const fn travels<T: Serialize + DeserializeOwned>() {}
 
-/// A byte string that is copied whole; serde handles a `Vec<u8>` element by element, which is several times slower.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bytes(pub Vec<u8>);
-
-impl fmt::Debug for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bytes({} bytes)", self.0.len())
-    }
-}
-
-impl From<Vec<u8>> for Bytes {
-    fn from(bytes: Vec<u8>) -> Self {
-        Bytes(bytes)
-    }
-}
-
-impl Serialize for Bytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Whole;
-        impl<'de> Visitor<'de> for Whole {
-            type Value = Bytes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a byte string")
-            }
-
-            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                Ok(Bytes(bytes.to_vec()))
-            }
-
-            fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
-                Ok(Bytes(bytes))
-            }
-
-            /// In JSON, which has no byte strings: an array of numbers.
-            fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Bytes, A::Error> {
-                let mut bytes = Vec::new();
-                while let Some(byte) = numbers.next_element()? {
-                    bytes.push(byte);
-                }
-                Ok(Bytes(bytes))
-            }
-
-            /// Or a text, which stands for its UTF-8.
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Bytes, E> {
-                self.visit_bytes(text.as_bytes())
-            }
-        }
-        deserializer.deserialize_byte_buf(Whole)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde::Deserialize;
     use std::collections::BTreeMap;
 
     fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
@@ -297,7 +263,7 @@ mod tests {
 
     #[test]
     fn bytes_travel_whole_and_look_like_a_sequence_of_bytes() {
-        let bytes = Bytes(vec![1, 2, 3]);
+        let bytes = Bytes::from(vec![1, 2, 3]);
         assert_eq!(encoded(&bytes), encoded(&vec![1u8, 2, 3]));
         assert_eq!(decode::<Bytes>(&encoded(&bytes)), Ok(bytes));
     }

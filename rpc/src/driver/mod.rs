@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 use crate::impair::Impairer;
 use crate::time::Time;
 use crate::trace::Tracer;
-use crate::transport::{BootEpoch, Channel, Countdown, Counters, Peer, Seed, SendError, Transport};
+use crate::transport::{BootEpoch, Channel, Counters, Outgoing, Peer, Seed, SendError, Transport};
 use socket::{BATCH, BULK_BYTES, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
@@ -163,15 +163,9 @@ impl Driver {
         self.transport.send(Time::ZERO, peer, channel, parts)
     }
 
-    /// The same, with a number in the message that counts down until it leaves.
-    pub(crate) fn send_counting(
-        &mut self,
-        peer: Peer,
-        channel: Channel,
-        parts: &[&[u8]],
-        countdown: Countdown,
-    ) -> Result<(), SendError> {
-        self.transport.send_counting(peer, channel, parts, Some(countdown))
+    /// The same for any message.
+    pub fn send_message(&mut self, peer: Peer, channel: Channel, message: Outgoing<'_>) -> Result<(), SendError> {
+        self.transport.send_message(peer, channel, message)
     }
 
     /// Puts everything on the wire that may go now. What the full socket does not take stays for the next call.

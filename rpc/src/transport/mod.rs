@@ -59,7 +59,7 @@ use receive::Accepted;
 pub use config::{KeepAlive, TransportConfig};
 pub use lessons::Lessons;
 pub use random::Seed;
-pub use send::Countdown;
+pub use send::{Countdown, Outgoing};
 pub use types::{Body, BootEpoch, Channel, Counters, Event, LostReason, Peer, SendError};
 
 /// All sessions of one endpoint: no clock, no socket, and no randomness but the seed.
@@ -157,19 +157,13 @@ impl Transport {
     /// Queues one message, the concatenation of `parts`. No timer starts before [`Self::transmit`] takes it, so the
     /// time is not used yet.
     pub fn send(&mut self, _now: Time, peer: Peer, channel: Channel, parts: &[&[u8]]) -> Result<(), SendError> {
-        self.send_counting(peer, channel, parts, None)
+        self.send_message(peer, channel, Outgoing::of(parts))
     }
 
-    /// The same with a number in it that counts down; before the session is open it stands still.
-    pub fn send_counting(
-        &mut self,
-        peer: Peer,
-        channel: Channel,
-        parts: &[&[u8]],
-        countdown: Option<Countdown>,
-    ) -> Result<(), SendError> {
+    /// The same for any message. A number in it that counts down stands still until the session is open.
+    pub fn send_message(&mut self, peer: Peer, channel: Channel, message: Outgoing<'_>) -> Result<(), SendError> {
         let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
-        let total = parts.iter().map(|part| part.len()).sum();
+        let total = message.len();
         session.state.check_size(total, &self.config)?;
         let before = session.state.queued_bytes();
         let charge = total + send::FRAGMENT_CHARGE;
@@ -180,8 +174,8 @@ impl Transport {
             return Err(SendError::Backlog { queued: self.queued });
         }
         match &mut session.state {
-            State::Opening(opening) => opening.push(channel.0, parts, total, &mut self.pool),
-            State::Up(link) => link.send.push(channel.0, parts, total, countdown, &mut self.pool),
+            State::Opening(opening) => opening.push(channel.0, message.parts, total, &mut self.pool),
+            State::Up(link) => link.send.push(channel.0, message, &mut self.pool),
         }
         self.queued += session.state.queued_bytes() - before;
         self.counters.messages_sent += 1;
@@ -451,7 +445,8 @@ impl Transport {
         if let State::Opening(opening) = &mut session.state {
             for (channel, bytes) in opening.pending.drain(..) {
                 fits &= link.check_size(bytes.len()).is_ok();
-                link.send.push(channel, &[&bytes], bytes.len().min(agreed.message_max), None, &mut self.pool);
+                let whole = bytes.get(..agreed.message_max).unwrap_or(&bytes);
+                link.send.push(channel, Outgoing::of(&[whole]), &mut self.pool);
                 self.pool.give(bytes);
             }
         }

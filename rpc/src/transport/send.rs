@@ -3,8 +3,11 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::lessons::Lessons;
 use super::pool::Pool;
+use crate::codec::is_within;
 use crate::planted::{Bug, Planted};
 use crate::time::Time;
 use crate::wire::{AckBlock, FRAME_HEADER_BYTES, Fragment, WireError, write_frame_header};
@@ -15,6 +18,9 @@ pub const REORDER_THRESHOLD: u64 = 3;
 
 /// What a queued fragment is charged beyond its bytes, so that a queue of empty messages is bounded too.
 pub const FRAGMENT_CHARGE: usize = 64;
+
+/// So many bytes in a row are worth sharing: it takes about as long as to copy them.
+const SHARED_MIN: usize = 1 << 10;
 
 /// A queue that is empty keeps room for so many fragments.
 const KEPT: usize = 64;
@@ -49,6 +55,89 @@ impl Countdown {
     }
 }
 
+/// A message that is to be queued.
+#[derive(Copy, Clone, Debug)]
+pub struct Outgoing<'a> {
+    /// It is the concatenation of these.
+    pub parts: &'a [&'a [u8]],
+    /// A number in it that counts down until it leaves.
+    pub countdown: Option<Countdown>,
+    /// The memory in which one of the parts stands: what is long of that is not copied when it is queued.
+    pub owner: Option<&'a Bytes>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// These parts, to be copied.
+    pub fn of(parts: &'a [&'a [u8]]) -> Self {
+        Outgoing { parts, countdown: None, owner: None }
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.len()).sum()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The rest of a message that is being cut.
+#[derive(Clone)]
+struct Rest<'a> {
+    parts: std::slice::Iter<'a, &'a [u8]>,
+    part: &'a [u8],
+    owner: Option<&'a Bytes>,
+}
+
+impl<'a> Rest<'a> {
+    /// The next bytes that stand in a row, `most` at most; none when there are no more.
+    fn next(&mut self, most: usize) -> &'a [u8] {
+        while self.part.is_empty() {
+            let Some(next) = self.parts.next() else { return &[] };
+            self.part = next;
+        }
+        let (now, later) = self.part.split_at(self.part.len().min(most));
+        self.part = later;
+        now
+    }
+
+    /// The next fragment: a copy of what comes first, and the owned part if it lasts to the end.
+    fn cut(&mut self, length: usize, pool: &mut Pool) -> (Vec<u8>, Bytes) {
+        let copied = self.clone().before_owned(length);
+        let mut bytes = if copied > 0 { pool.take(copied) } else { Vec::new() };
+        while bytes.len() < copied {
+            let piece = self.next(copied - bytes.len());
+            if piece.is_empty() {
+                break;
+            }
+            bytes.extend_from_slice(piece);
+        }
+        match self.owner {
+            Some(owner) if copied < length => (bytes, owner.slice_ref(self.next(length - copied))),
+            _ => (bytes, Bytes::new()),
+        }
+    }
+
+    /// How many of the next `length` bytes come before an owned part that lasts to their end.
+    fn before_owned(mut self, length: usize) -> usize {
+        let Some(owner) = self.owner else { return length };
+        let mut place = 0;
+        while place < length {
+            let piece = self.next(length - place);
+            if piece.is_empty() {
+                break;
+            }
+            if place + piece.len() == length && piece.len() >= SHARED_MIN && is_within(owner, piece) {
+                return place;
+            }
+            place += piece.len();
+        }
+        length
+    }
+}
+
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 enum Status {
     /// Never sent.
@@ -62,18 +151,24 @@ enum Status {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Outgoing {
+struct Queued {
     index: u16,
     count: u16,
     channel: u8,
     status: Status,
+    /// Its bytes are these, and then those of `shared`.
     bytes: Vec<u8>,
+    shared: Bytes,
     countdown: Option<Countdown>,
 }
 
-impl Outgoing {
+impl Queued {
+    fn len(&self) -> usize {
+        self.bytes.len() + self.shared.len()
+    }
+
     fn charge(&self) -> usize {
-        self.bytes.len() + FRAGMENT_CHARGE
+        self.len() + FRAGMENT_CHARGE
     }
 }
 
@@ -103,7 +198,7 @@ pub struct SendHalf {
     base: u64,
     /// The lowest sequence number never sent.
     unsent: u64,
-    fragments: VecDeque<Outgoing>,
+    fragments: VecDeque<Queued>,
     /// Sequence numbers that were found lost, oldest finding first; those acknowledged since are skipped.
     lost: VecDeque<u64>,
     flying_bytes: usize,
@@ -181,38 +276,19 @@ impl SendHalf {
         }
     }
 
-    /// Queues a message: cuts the concatenation of `parts` (`total` bytes) into fragments. The caller has checked that
-    /// it does not have more than 65,535 of them.
-    pub fn push(
-        &mut self,
-        channel: u8,
-        parts: &[&[u8]],
-        total: usize,
-        mut countdown: Option<Countdown>,
-        pool: &mut Pool,
-    ) {
-        let size = self.limits.fragment_bytes;
+    /// Queues a message: cuts it into fragments. The caller has checked that it does not have more than 65,535 of them.
+    pub fn push(&mut self, channel: u8, message: Outgoing<'_>, pool: &mut Pool) {
+        let Outgoing { parts, mut countdown, owner } = message;
+        let (size, total) = (self.limits.fragment_bytes, message.len());
         let count = total.div_ceil(size).max(1) as u16;
-        let mut parts = parts.iter().copied();
-        let mut part: &[u8] = &[];
+        let mut rest = Rest { parts: parts.iter(), part: &[], owner };
         for index in 0..count {
-            let length = size.min(total - usize::from(index) * size);
-            let mut bytes = pool.take(length);
-            while bytes.len() < length {
-                if part.is_empty() {
-                    let Some(next) = parts.next() else { break };
-                    part = next;
-                    continue;
-                }
-                let (now, later) = part.split_at(part.len().min(length - bytes.len()));
-                bytes.extend_from_slice(now);
-                part = later;
-            }
-            let outgoing =
-                Outgoing { index, count, channel, status: Status::Waiting, bytes, countdown: countdown.take() };
-            self.queued_bytes += outgoing.charge();
+            let (bytes, shared) = rest.cut(size.min(total - usize::from(index) * size), pool);
+            let countdown = countdown.take();
+            let queued = Queued { index, count, channel, status: Status::Waiting, bytes, shared, countdown };
+            self.queued_bytes += queued.charge();
             self.outstanding += 1;
-            self.fragments.push_back(outgoing);
+            self.fragments.push_back(queued);
         }
     }
 
@@ -221,24 +297,24 @@ impl SendHalf {
         if self.lost.iter().any(|sequence| self.is_lost(*sequence)) {
             return self.flying_bytes < self.limits.window_bytes;
         }
-        self.fresh().is_some_and(|outgoing| self.fits_window(outgoing))
+        self.fresh().is_some_and(|queued| self.fits_window(queued))
     }
 
     fn is_lost(&self, sequence: u64) -> bool {
-        self.get(sequence).is_some_and(|outgoing| outgoing.status == Status::Lost)
+        self.get(sequence).is_some_and(|queued| queued.status == Status::Lost)
     }
 
-    fn get(&self, sequence: u64) -> Option<&Outgoing> {
+    fn get(&self, sequence: u64) -> Option<&Queued> {
         self.fragments.get(sequence.checked_sub(self.base)? as usize)
     }
 
     /// The next one never sent, if the window reaches to it.
-    fn fresh(&self) -> Option<&Outgoing> {
+    fn fresh(&self) -> Option<&Queued> {
         if self.unsent - self.base >= self.limits.window_fragments as u64 { None } else { self.get(self.unsent) }
     }
 
-    fn fits_window(&self, outgoing: &Outgoing) -> bool {
-        self.flying_bytes == 0 || self.flying_bytes + outgoing.charge() <= self.limits.window_bytes
+    fn fits_window(&self, queued: &Queued) -> bool {
+        self.flying_bytes == 0 || self.flying_bytes + queued.charge() <= self.limits.window_bytes
     }
 
     /// Appends to `out` the frames that go into the datagram of number `packet`, which should arrive at `arrival`, at most `room` bytes:
@@ -256,7 +332,7 @@ impl SendHalf {
             }
             self.lost.pop_front();
         }
-        while self.fresh().is_some_and(|outgoing| self.fits_window(outgoing)) {
+        while self.fresh().is_some_and(|queued| self.fits_window(queued)) {
             if !self.write(self.unsent, arrival, packet, &mut room, out) {
                 break;
             }
@@ -267,21 +343,22 @@ impl SendHalf {
     }
 
     fn write(&mut self, sequence: u64, arrival: Time, packet: u64, room: &mut usize, out: &mut Vec<u8>) -> bool {
-        let Some(outgoing) = self.fragments.get_mut((sequence - self.base) as usize) else { return false };
-        let needed = FRAME_HEADER_BYTES + outgoing.bytes.len();
+        let Some(queued) = self.fragments.get_mut((sequence - self.base) as usize) else { return false };
+        let needed = FRAME_HEADER_BYTES + queued.len();
         if needed > *room {
             return false;
         }
         *room -= needed;
-        let Outgoing { index, count, channel, .. } = *outgoing;
-        write_frame_header(Fragment { sequence, index, count, channel }, outgoing.bytes.len(), out);
+        let Queued { index, count, channel, .. } = *queued;
+        write_frame_header(Fragment { sequence, index, count, channel }, queued.len(), out);
         let start = out.len();
-        out.extend_from_slice(&outgoing.bytes);
-        if let Some(countdown) = outgoing.countdown {
+        out.extend_from_slice(&queued.bytes);
+        out.extend_from_slice(&queued.shared);
+        if let Some(countdown) = queued.countdown {
             countdown.write(arrival, out.get_mut(start..).unwrap_or_default());
         }
-        outgoing.status = Status::Flying(packet);
-        self.flying_bytes += outgoing.charge();
+        queued.status = Status::Flying(packet);
+        self.flying_bytes += queued.charge();
         self.flying += 1;
         true
     }
@@ -304,7 +381,7 @@ impl SendHalf {
                 progress.acked += usize::from(sequence < self.unsent && self.settle(sequence, pool));
             }
         }
-        while self.fragments.front().is_some_and(|outgoing| outgoing.status == Status::Acked) {
+        while self.fragments.front().is_some_and(|queued| queued.status == Status::Acked) {
             self.fragments.pop_front();
             self.base += 1;
         }
@@ -318,9 +395,9 @@ impl SendHalf {
     /// Marks one as arrived; false when it was already.
     fn settle(&mut self, sequence: u64, pool: &mut Pool) -> bool {
         let Some(place) = sequence.checked_sub(self.base) else { return false };
-        let Some(outgoing) = self.fragments.get_mut(place as usize) else { return false };
-        let charge = outgoing.charge();
-        match outgoing.status {
+        let Some(queued) = self.fragments.get_mut(place as usize) else { return false };
+        let charge = queued.charge();
+        match queued.status {
             Status::Flying(_) => {
                 self.flying_bytes -= charge;
                 self.flying -= 1;
@@ -328,8 +405,9 @@ impl SendHalf {
             Status::Lost => {}
             Status::Waiting | Status::Acked => return false,
         }
-        outgoing.status = Status::Acked;
-        pool.give(std::mem::take(&mut outgoing.bytes));
+        queued.status = Status::Acked;
+        pool.give(std::mem::take(&mut queued.bytes));
+        queued.shared = Bytes::new();
         self.queued_bytes -= charge;
         self.outstanding -= 1;
         true
@@ -347,10 +425,10 @@ impl SendHalf {
         }
         let mut count = 0;
         let end = self.unsent.min(covered);
-        for (sequence, outgoing) in (self.base..end).zip(self.fragments.iter_mut()) {
-            if matches!(outgoing.status, Status::Flying(packet) if packet <= newest) {
-                outgoing.status = Status::Lost;
-                self.flying_bytes -= outgoing.charge();
+        for (sequence, queued) in (self.base..end).zip(self.fragments.iter_mut()) {
+            if matches!(queued.status, Status::Flying(packet) if packet <= newest) {
+                queued.status = Status::Lost;
+                self.flying_bytes -= queued.charge();
                 self.flying -= 1;
                 if !self.lessons.no_retransmission && !self.planted.has(Bug::LostForgotten) {
                     self.lost.push_back(sequence);

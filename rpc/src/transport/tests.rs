@@ -13,4 +13,5 @@ mod planted;
 mod retransmission;
 mod sealed;
 mod sessions;
+mod sharing;
 mod wild;

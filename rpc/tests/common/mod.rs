@@ -120,13 +120,12 @@ impl Lab for Bench {
         panic!("{words}");
     }
 
-    fn reverse(&self, mut bytes: Bytes) -> Bytes {
-        bytes.0.reverse();
-        bytes
+    fn reverse(&self, bytes: Bytes) -> Bytes {
+        bytes.iter().rev().copied().collect()
     }
 
     fn zeros(&self, count: u64) -> Bytes {
-        Bytes(vec![0; count as usize])
+        Bytes::from(vec![0; count as usize])
     }
 }
 

@@ -7,7 +7,7 @@ use rpc::planted::Bug;
 use rpc::time::Time;
 use rpc::transport::pool::Pool;
 use rpc::transport::receive::{Accepted, ReceiveHalf};
-use rpc::transport::send::{SendHalf, SendLimits};
+use rpc::transport::send::{Outgoing, SendHalf, SendLimits};
 use rpc::wire::{AckBlock, Echo, Fragment, Frames, Reader};
 use stateright::{Model, Property};
 
@@ -181,7 +181,7 @@ impl Model for Session {
             receive.plant(bug);
         }
         for message in &self.messages {
-            send.push(1, &[message], message.len(), None, &mut Pool::default());
+            send.push(1, Outgoing::of(&[message]), &mut Pool::default());
         }
         vec![State {
             send,

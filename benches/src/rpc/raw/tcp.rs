@@ -106,6 +106,8 @@ struct Caller {
 }
 
 impl Blocking for Caller {
+    type Contents = Vec<u8>;
+
     fn echo(&mut self, number: u64) -> Result<u64, String> {
         let mut message = request(Ask::Echo, number);
         self.stream.write_all(&message).map_err(text)?;

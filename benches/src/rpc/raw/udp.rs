@@ -119,6 +119,8 @@ struct Caller {
 }
 
 impl Blocking for Caller {
+    type Contents = Vec<u8>;
+
     fn echo(&mut self, number: u64) -> Result<u64, String> {
         let mut message = request(Ask::Echo, number);
         self.link.socket.send(&message).map_err(text)?;

@@ -20,7 +20,13 @@ fn slots(client_bytes: usize, bytes: usize) -> Slots {
 }
 
 fn reply(call: CallId, body: &[u8]) -> Reply {
-    Reply { call, status: Status::Done, body: body.to_vec() }
+    Reply { call, status: Status::Done, body: body.to_vec().into() }
+}
+
+/// What the server sends when this call comes again.
+fn answer(slots: &mut Slots, call: CallId) -> (Status, Vec<u8>) {
+    let Reply { status, body, .. } = slots.reply(CLIENT, call);
+    (status, body.parts().concat())
 }
 
 /// A call that came, ran, and was answered.
@@ -42,7 +48,7 @@ fn a_call_that_comes_again_is_answered_from_its_slot() {
     assert_eq!(slots.session(CLIENT), Some(peer(1)));
     slots.finish(CLIENT, &mut reply(first.id, b"once"));
     assert_eq!(slots.arrive(CLIENT, peer(1), &again), Arrival::Over);
-    assert_eq!(slots.reply(CLIENT, first.id), (Status::Done, &b"once"[..]));
+    assert_eq!(answer(&mut slots, first.id), (Status::Done, b"once".to_vec()));
 }
 
 #[test]
@@ -55,12 +61,32 @@ fn a_long_reply_is_kept_in_its_buffer_unless_that_is_mostly_empty() {
         let before = slots.bytes();
         let mut body = Vec::with_capacity(room);
         body.resize(BUFFER_TAKEN_BYTES, 7);
-        let mut reply = Reply { call: id, status: Status::Done, body };
+        let mut reply = Reply { call: id, status: Status::Done, body: body.into() };
         slots.finish(CLIENT, &mut reply);
         assert_eq!(reply.body.is_empty(), moved);
         assert_eq!(slots.bytes() - before, BUFFER_TAKEN_BYTES);
-        assert_eq!(slots.reply(CLIENT, id), (Status::Done, &[7; BUFFER_TAKEN_BYTES][..]));
+        assert_eq!(answer(&mut slots, id), (Status::Done, [7; BUFFER_TAKEN_BYTES].to_vec()));
     }
+}
+
+/// A long result stands where its handler had it, in the slot, too; and it counts.
+#[test]
+fn a_reply_that_was_not_copied_is_kept_and_let_go_like_any_other() {
+    let mut slots = slots(1 << 20, 1 << 20);
+    let result = crate::Bytes::from(vec![7; BUFFER_TAKEN_BYTES / 2]);
+    let mut body = Encoded::default();
+    crate::codec::encode_lending(crate::codec::ByteOrder::Network, &result, &mut body).unwrap();
+    let first = call(0, 1, 1, 0);
+    slots.arrive(CLIENT, peer(0), &first);
+    slots.begin(CLIENT, first.id);
+    let before = slots.bytes();
+    slots.finish(CLIENT, &mut Reply { call: first.id, status: Status::Done, body: body.clone() });
+    assert_eq!(slots.bytes() - before, body.len());
+    assert_eq!(answer(&mut slots, first.id), (Status::Done, body.parts().concat()));
+    assert!(std::ptr::eq(slots.reply(CLIENT, first.id).body.parts()[1], &*result));
+    drop(body);
+    run(&mut slots, CLIENT, &call(0, 2, 1, 0), b"next");
+    assert_eq!(answer(&mut slots, CallId::new(0, 2)), (Status::Done, b"next".to_vec()));
 }
 
 #[test]
@@ -83,7 +109,7 @@ fn what_the_client_has_received_is_let_go_and_never_runs_again() {
     slots.confirm(CLIENT);
     assert_eq!(slots.bytes(), before - 1000);
     assert_eq!(slots.arrive(CLIENT, peer(0), &call(0, 1, 1, 0)), Arrival::Over);
-    assert_eq!(slots.reply(CLIENT, CallId::new(0, 1)), (Status::NotKept, &b""[..]));
+    assert_eq!(answer(&mut slots, CallId::new(0, 1)), (Status::NotKept, b"".to_vec()));
 }
 
 #[test]
@@ -94,7 +120,7 @@ fn a_reply_that_was_sent_on_a_lost_session_is_kept_although_the_next_session_is_
     assert_eq!(slots.arrive(CLIENT, peer(1), &call(1, 1, 2, 0)), Arrival::New);
     slots.confirm(CLIENT);
     assert_eq!(slots.arrive(CLIENT, peer(1), &call(0, 1, 2, 1)), Arrival::Over);
-    assert_eq!(slots.reply(CLIENT, CallId::new(0, 1)), (Status::Done, &b"lost"[..]));
+    assert_eq!(answer(&mut slots, CallId::new(0, 1)), (Status::Done, b"lost".to_vec()));
 }
 
 #[test]
@@ -149,7 +175,7 @@ fn a_reply_without_room_is_not_kept_and_its_call_does_not_run_again() {
     let mut slots = slots(1 << 10, 1 << 20);
     run(&mut slots, CLIENT, &call(0, 1, 1, 0), &[0; 1 << 10]);
     assert_eq!(slots.arrive(CLIENT, peer(0), &call(0, 1, 1, 0)), Arrival::Over);
-    assert_eq!(slots.reply(CLIENT, CallId::new(0, 1)).0, Status::NotKept);
+    assert_eq!(slots.reply(CLIENT, CallId::new(0, 1)).status, Status::NotKept);
     assert!(slots.bytes() < 1 << 10);
 }
 

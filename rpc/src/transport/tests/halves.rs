@@ -4,14 +4,14 @@ use crate::time::Time;
 use crate::transport::Countdown;
 use crate::transport::pool::Pool;
 use crate::transport::receive::{Accepted, ReceiveHalf};
-use crate::transport::send::{Filled, Progress, SendHalf, SendLimits};
+use crate::transport::send::{Filled, Outgoing, Progress, SendHalf, SendLimits};
 use crate::wire::{AckBlock, Echo, FRAME_HEADER_BYTES, Fragment, Frames, Reader, WINDOW_FRAGMENTS, WireError};
 
 const LIMITS: SendLimits = SendLimits { fragment_bytes: 10, window_bytes: 1_000, window_fragments: 4 };
 
 fn sender(messages: &[usize]) -> (SendHalf, Pool) {
     let (mut send, mut pool) = (SendHalf::new(LIMITS), Pool::default());
-    messages.iter().for_each(|length| send.push(1, &[&vec![7; *length]], *length, None, &mut pool));
+    messages.iter().for_each(|length| send.push(1, Outgoing::of(&[&vec![7; *length]]), &mut pool));
     (send, pool)
 }
 
@@ -20,7 +20,7 @@ fn a_countdown_is_true_each_time_that_its_message_leaves() {
     const US: u64 = 1_000;
     let (mut send, mut pool) = sender(&[]);
     let countdown = Some(Countdown { place: 4, until: Time(900 * US) });
-    send.push(1, &[&[9; 4], &[0; 4], &[9; 7]], 15, countdown, &mut pool);
+    send.push(1, Outgoing { countdown, ..Outgoing::of(&[&[9; 4], &[0; 4], &[9; 7]]) }, &mut pool);
     let leave = |send: &mut SendHalf, at: u64, packet| {
         let mut out = Vec::new();
         send.fill(Time(at), packet, 1_000, &mut out);

@@ -6,7 +6,7 @@ use super::network::{MS, Network, addr};
 use crate::impair::Impairments;
 use crate::time::Time;
 use crate::transport::rtt::{BACKED_OFF_MAX, FLOOR};
-use crate::transport::{Channel, Countdown, TransportConfig};
+use crate::transport::{Channel, Countdown, Outgoing, TransportConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -80,7 +80,8 @@ fn a_countdown_takes_off_the_way_there_and_what_was_lost_on_it() {
         let until = network.now + SECOND;
         let countdown = Some(Countdown { place: 0, until });
         network.impair(Impairments { loss: if lost { 1.0 } else { 0.0 }, ..Default::default() });
-        network.nodes[0].transport.send_counting(peer, Channel(4), &[&[0; 4]], countdown).unwrap();
+        let message = Outgoing { countdown, ..Outgoing::of(&[&[0; 4]]) };
+        network.nodes[0].transport.send_message(peer, Channel(4), message).unwrap();
         network.collect();
         network.impair(Impairments::default());
         let before = network.messages(1).len();
