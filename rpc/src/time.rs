@@ -20,6 +20,14 @@ pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
 }
 
+/// The earlier of two times, of which there may be none.
+pub(crate) fn sooner(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
+    }
+}
+
 impl Add<Duration> for Time {
     type Output = Time;
 
@@ -47,6 +55,13 @@ impl Sub for Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sooner_of_two_times_is_the_only_one_if_there_is_only_one() {
+        let (early, late) = (Some(Time(1)), Some(Time(2)));
+        assert_eq!([sooner(early, late), sooner(late, early)], [early; 2]);
+        assert_eq!([sooner(late, None), sooner(None, late), sooner(None, None)], [late, late, None]);
+    }
 
     #[test]
     fn adding_and_subtracting_saturate_instead_of_wrapping() {

@@ -1,21 +1,22 @@
-//! An open session: the two halves, joined with time. Says when to acknowledge, when to send again, when to give up.
+//! An open session: the two halves, joined with time. Says when to acknowledge, and when to send again.
 
 use std::time::Duration;
 
 use super::config::TransportConfig;
 use super::congestion::Congestion;
 use super::guard::Guard;
+use super::liveness::Liveness;
 use super::path::{Path, datagram_charge, fragment_bytes};
 use super::pool::Pool;
 use super::random::Random;
 use super::receive::{Accepted, ReceiveHalf};
-use super::rtt::{INITIAL, Rtt, backed_off};
+use super::rtt::Rtt;
 use super::send::{SendHalf, SendLimits};
 use super::sent_times::SentTimes;
 use super::types::{BootEpoch, Counters, LostReason, SendError};
-use crate::planted::{Bug, Planted};
+use crate::planted::Planted;
 use crate::security::data::PACKETS_MAX;
-use crate::time::Time;
+use crate::time::{Time, sooner};
 use crate::wire::{AckBlock, Echo, Flags, Fragment, Kind, Prefix, RESERVED_WORDS, Reader, SessionId};
 use crate::wire::{MAX_WORDS, WINDOW_FRAGMENTS, data_header_bytes};
 
@@ -30,19 +31,6 @@ const ASKS: usize = 8;
 
 /// When the timer runs out so often and nothing is acknowledged, what was known of the path counts no more (RFC 9002 section 7.6).
 const STALLED: u32 = 2;
-
-/// A ping that is not answered is repeated this much sooner than the first one came: on a bad link one answer in two is lost,
-/// and a peer must not be given up for that.
-const PING_HASTE: u32 = 4;
-/// And at least so soon, so that there are enough of them before the peer is given up.
-const PING_AGAIN_MAX: Duration = Duration::from_millis(100);
-/// So many pings must go unanswered before a peer is given up: those of one whole pause between pings.
-const PINGS_UNANSWERED_MIN: u32 = PING_HASTE + 1;
-
-/// How long a peer has to answer when somebody says, without proof, that it is gone.
-const DOUBT_PATIENCE: Duration = Duration::from_millis(500);
-/// So often it is asked meanwhile.
-const DOUBT_PINGS: u32 = 10;
 
 /// What two endpoints have agreed on.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -103,8 +91,7 @@ pub(super) struct Link {
     unasked_bytes: usize,
     sent: SentTimes,
     retransmit_at: Option<Time>,
-    /// Since when the peer owes an acknowledgement without having said anything.
-    owed_since: Time,
+    liveness: Liveness,
     /// The largest packet number seen, and when it came.
     newest: Option<(u64, Time)>,
     newest_echoed: Option<u64>,
@@ -112,15 +99,6 @@ pub(super) struct Link {
     ack_now: bool,
     unacked_bytes: usize,
     unacked_fragments: usize,
-    heard_at: Time,
-    /// Whether the peer has sent anything on this session: before that it may not know that the session is open.
-    confirmed: bool,
-    ping_now: bool,
-    pings_unanswered: u32,
-    ping_at: Option<Time>,
-    /// Why the peer may be gone, and when that is certain unless it says something.
-    doubt: Option<(Time, LostReason)>,
-    planted: Planted,
 }
 
 impl Link {
@@ -145,26 +123,19 @@ impl Link {
             unasked_bytes: 0,
             sent: SentTimes::default(),
             retransmit_at: None,
-            owed_since: now,
+            liveness: Liveness::new(now),
             newest: None,
             newest_echoed: None,
             ack_at: None,
             ack_now: false,
             unacked_bytes: 0,
             unacked_fragments: 0,
-            heard_at: now,
-            confirmed: false,
-            ping_now: true,
-            pings_unanswered: 0,
-            ping_at: Some(now + INITIAL),
-            doubt: None,
-            planted: Planted::default(),
         }
     }
 
     /// Gives both halves and the link the transport's bug.
     pub fn plant(&mut self, planted: Planted) {
-        self.planted = planted;
+        self.liveness.planted = planted;
         self.send.planted = planted;
         self.receive.planted = planted;
     }
@@ -180,7 +151,8 @@ impl Link {
 
     /// Whether [`Self::transmit`] would write a datagram.
     pub fn wants_transmit(&self) -> bool {
-        let has_something = self.ack_now || self.ping_now || self.probed.is_some() || self.path.probe().is_some();
+        let has_something =
+            self.ack_now || self.liveness.asks() || self.probed.is_some() || self.path.probe().is_some();
         (has_something || self.send.can_fill()) && !self.is_exhausted()
     }
 
@@ -192,17 +164,11 @@ impl Link {
         }
         let (queued, flying) = (self.send.queued_bytes(), self.send.flying_bytes());
         let Ok(progress) = self.send.acked(ack, flags.has(Flags::CUT), cx.pool) else { return false };
-        if !self.confirmed {
-            self.confirmed = true;
-            self.ping_now = false;
-        }
+        self.liveness.confirm();
         // A late copy of what the peer once sent is no sign of life.
         if self.newest.is_none_or(|(newest, _)| packet > newest) {
             self.newest = Some((packet, now));
-            self.heard_at = now;
-            self.pings_unanswered = 0;
-            self.doubt = None;
-            self.ping_at = cx.config.keep_alive.map(|keep| now + keep.ping_every);
+            self.liveness.heard(now, cx.config);
         }
         if let Some(echo) = ack.echo {
             self.sample(now, echo);
@@ -341,16 +307,17 @@ impl Link {
         if ack.cut(self.words_max(is_bare)) {
             flags = flags.with(Flags::CUT);
         }
-        if self.ping_now || !is_bare && self.asks() {
+        let pings = self.liveness.asks();
+        if pings || !is_bare && self.asks() {
             flags = flags.with(Flags::PING);
         }
-        cx.counters.pings += u64::from(self.ping_now);
+        cx.counters.pings += u64::from(pings);
         Prefix { flags, ..Prefix::new(Kind::Data, self.agreed.remote, self.agreed.local) }.write(out);
         out.extend_from_slice(&packet.to_be_bytes());
         ack.write(out);
         match content {
             Content::Frames => self.fill(now, packet, out, cx),
-            Content::Nothing => cx.counters.acks_bare += u64::from(!self.ping_now),
+            Content::Nothing => cx.counters.acks_bare += u64::from(!pings),
             Content::Probed(probe) => out.extend_from_slice(&probe.to_be_bytes()),
             Content::Probe(size) => out.resize(size.saturating_sub(self.guard.protection().trailer_bytes()), 0),
         }
@@ -373,7 +340,7 @@ impl Link {
         self.ack_at = None;
         self.unacked_bytes = 0;
         self.unacked_fragments = 0;
-        self.ping_now = false;
+        self.liveness.asked();
         self.arm(now, cx);
         true
     }
@@ -399,13 +366,13 @@ impl Link {
         let arrival = now + self.rtt.smoothed().unwrap_or_default() / 2;
         let filled = self.send.fill(arrival, packet, room, out);
         self.unasked_bytes += self.send.flying_bytes() - flying;
-        if self.confirmed && self.send.can_fill() {
+        if self.liveness.is_confirmed() && self.send.can_fill() {
             self.path.want(now);
         }
         cx.counters.fragments_sent += filled.fresh as u64;
         cx.counters.retransmissions += filled.again as u64;
         if idle && filled.again == 0 {
-            self.owed_since = now;
+            self.liveness.owes(now);
         }
     }
 
@@ -435,44 +402,22 @@ impl Link {
         if self.is_exhausted() {
             return Some(Time::ZERO);
         }
-        let doubted = self.doubt.map(|(until, _)| until);
         // Asked for with each datagram: no list is made of them.
-        let own = sooner(sooner(self.ack_at, self.retransmit_at), sooner(self.ping_at, doubted));
-        sooner(own, sooner(self.path.next_timeout(), self.dead_at(config)))
-    }
-
-    /// When to give the peer up if it stays silent.
-    fn dead_at(&self, config: &TransportConfig) -> Option<Time> {
-        if self.planted.has(Bug::SilenceTolerated) {
-            return None;
-        }
-        if !self.confirmed {
-            return Some(self.heard_at + config.connect_timeout);
-        }
-        match config.keep_alive {
-            // A program that was stopped itself, and now finds its clock far ahead, asks before it judges.
-            Some(keep) => (self.pings_unanswered >= PINGS_UNANSWERED_MIN).then_some(self.heard_at + keep.dead_after),
-            None => (self.send.outstanding() > 0).then(|| self.heard_at.max(self.owed_since) + config.give_up_after),
-        }
+        let own = sooner(sooner(self.ack_at, self.retransmit_at), self.path.next_timeout());
+        sooner(own, self.liveness.next_timeout(self.send.outstanding() > 0, config))
     }
 
     /// Does what is due; a reason ends the session.
     pub fn timeout(&mut self, now: Time, cx: &mut Context<'_>) -> Option<LostReason> {
-        if self.dead_at(cx.config).is_some_and(|at| at <= now) {
-            return Some(LostReason::Silent);
+        if let Some(reason) = self.liveness.timeout(now, self.send.outstanding() > 0, cx.config) {
+            return Some(reason);
         }
         if self.is_exhausted() {
             return Some(LostReason::Exhausted);
         }
-        if let Some((_, reason)) = self.doubt.filter(|(until, _)| *until <= now) {
-            return Some(reason);
-        }
         if self.ack_at.is_some_and(|at| at <= now) {
             self.ack_at = None;
             self.ack_now = true;
-        }
-        if self.ping_at.is_some_and(|at| at <= now) {
-            self.ping(now, cx.config);
         }
         self.path.timeout(now);
         if self.retransmit_at.is_some_and(|at| at <= now) {
@@ -504,33 +449,9 @@ impl Link {
         self.sent.skip_to(packet);
     }
 
-    /// Something says that the peer is gone, and cannot prove it: asks the peer. The first reason is the one that counts.
+    /// See [`Liveness::doubt`].
     pub fn doubt(&mut self, now: Time, reason: LostReason) {
-        if self.doubt.is_none() {
-            self.doubt = Some((now + DOUBT_PATIENCE, reason));
-            self.ping_now = true;
-            self.ping_at = Some(now + DOUBT_PATIENCE / DOUBT_PINGS);
-        }
-    }
-
-    fn ping(&mut self, now: Time, config: &TransportConfig) {
-        self.ping_now = true;
-        self.pings_unanswered = self.pings_unanswered.saturating_add(1);
-        self.ping_at = if self.doubt.is_some() {
-            Some(now + DOUBT_PATIENCE / DOUBT_PINGS)
-        } else if self.confirmed {
-            config.keep_alive.map(|keep| now + (keep.ping_every / PING_HASTE).min(PING_AGAIN_MAX))
-        } else {
-            Some(now + backed_off(INITIAL, self.pings_unanswered))
-        };
-    }
-}
-
-/// The earlier of two times, of which there may be none.
-fn sooner(one: Option<Time>, other: Option<Time>) -> Option<Time> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        _ => one.or(other),
+        self.liveness.doubt(now, reason);
     }
 }
 

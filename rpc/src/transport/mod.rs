@@ -25,6 +25,7 @@ mod guard;
 mod handshake;
 mod lessons;
 mod link;
+mod liveness;
 mod opening;
 pub mod path;
 mod peers;
