@@ -6,22 +6,28 @@ use super::network::{MS, Network, addr};
 use crate::impair::Impairments;
 use crate::time::Time;
 use crate::transport::rtt::{BACKED_OFF_MAX, FLOOR};
-use crate::transport::{Channel, Countdown, Outgoing, TransportConfig};
+use crate::transport::{Channel, Countdown, Outgoing, Peer, TransportConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// A peer with whom so many messages have been exchanged, one in each `pause`: the way to it is known.
+fn met(network: &mut Network, messages: usize, pause: Duration) -> Peer {
+    let now = network.now;
+    let peer = network.nodes[0].transport.connect(now, addr(1)).unwrap();
+    network.run(SECOND);
+    for _ in 0..messages {
+        let now = network.now;
+        network.nodes[0].transport.send(now, peer, Channel(3), &[b"heard"]).unwrap();
+        network.run(pause);
+    }
+    peer
+}
 
 /// The pauses between one sending and the next of a message that is never acknowledged, on a path that was quick.
 fn pauses(seed: u64) -> Vec<Duration> {
     let config = TransportConfig { keep_alive: None, give_up_after: 10 * SECOND, ..TransportConfig::plain() };
     let mut network = Network::new(2, config, Impairments { seed, ..Default::default() });
-    let now = network.now;
-    let peer = network.nodes[0].transport.connect(now, addr(1)).unwrap();
-    network.run(SECOND);
-    for _ in 0..20 {
-        let now = network.now;
-        network.nodes[0].transport.send(now, peer, Channel(3), &[b"heard"]).unwrap();
-        network.run(10 * MS);
-    }
+    let peer = met(&mut network, 20, 10 * MS);
     network.impair(Impairments { loss: 1.0, ..Default::default() });
     let now = network.now;
     network.nodes[0].transport.send(now, peer, Channel(3), &[b"not heard"]).unwrap();
@@ -68,14 +74,7 @@ fn two_that_lost_together_do_not_come_back_together() {
 fn a_countdown_takes_off_the_way_there_and_what_was_lost_on_it() {
     let mut network = Network::perfect(2);
     network.latency = 10 * MS;
-    let now = network.now;
-    let peer = network.nodes[0].transport.connect(now, addr(1)).unwrap();
-    network.run(SECOND);
-    for _ in 0..50 {
-        let now = network.now;
-        network.nodes[0].transport.send(now, peer, Channel(3), &[b"heard"]).unwrap();
-        network.run(100 * MS);
-    }
+    let peer = met(&mut network, 50, 100 * MS);
     for lost in [false, true] {
         let until = network.now + SECOND;
         let countdown = Some(Countdown { place: 0, until });
