@@ -21,6 +21,7 @@ mod planted;
 pub mod planted;
 pub mod reflection;
 pub mod security;
+mod shared;
 pub mod time;
 pub mod trace;
 pub mod transport;

@@ -23,14 +23,15 @@ impl<'a> Arrived<'a> {
         Arrived { message, start }
     }
 
-    /// Keeps it in `spare`, or else in the buffer of its own that it came in.
-    pub(crate) fn keep(self, mut spare: Vec<u8>) -> Body {
+    /// Keeps it in the buffer of its own that it came in, or else in a spare one.
+    pub(crate) fn keep(self, spare: impl FnOnce() -> Vec<u8>) -> Body {
         if let Received::Whole(buffer) = self.message {
             return Body { buffer: std::mem::take(buffer), start: self.start };
         }
-        spare.clear();
-        spare.extend_from_slice(&self);
-        Body { buffer: spare, start: 0 }
+        let mut buffer = spare();
+        buffer.clear();
+        buffer.extend_from_slice(&self);
+        Body { buffer, start: 0 }
     }
 }
 
@@ -100,7 +101,8 @@ mod tests {
         let mut whole = b"header".to_vec();
         codec::encode(&Bytes::from(vec![7; 2 * LONG]), &mut whole).unwrap();
         let (memory, length) = (whole.as_ptr_range(), whole.len() - 6);
-        let body = Arrived::at_end(Received::Whole(&mut whole), length).keep(Vec::new());
+        let body =
+            Arrived::at_end(Received::Whole(&mut whole), length).keep(|| unreachable!("it has a buffer of its own"));
         assert_eq!((body.len(), body.as_ptr_range().end), (length, memory.end));
         let (bytes, spare) = body.decode::<Bytes>(ByteOrder::Network);
         assert_eq!(bytes.as_deref(), Ok(&[7; 2 * LONG][..]));
@@ -113,7 +115,7 @@ mod tests {
         codec::encode(&5u64, &mut datagram).unwrap();
         let spare = Vec::with_capacity(100);
         let place = spare.as_ptr();
-        let body = Arrived::at_end(Received::InDatagram(&datagram), 8).keep(spare);
+        let body = Arrived::at_end(Received::InDatagram(&datagram), 8).keep(|| spare);
         let (number, spare) = body.decode::<u64>(ByteOrder::Network);
         assert_eq!((number, spare.as_ptr()), (Ok(5), place));
     }

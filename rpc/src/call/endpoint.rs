@@ -350,7 +350,8 @@ impl<R: Role> Endpoint<R> {
         core
     }
 
-    /// A turn by a thread that waits: how many datagrams came. A failure of the socket (none) is found by the endpoint's thread too, which tells everybody.
+    /// A turn by a thread that waits: how many datagrams came. A failure of the socket (none) is found by the endpoint's thread too,
+    /// which tells everybody.
     fn drive(&self, core: &mut Core<R>) -> Option<usize> {
         let turned = core.turn().ok();
         match turned {

@@ -182,7 +182,7 @@ impl InFlight {
         let outcome = match CallError::from_reply(answer.status, &answer.body) {
             // It did not run this time.
             Some(error) if error.ran == Ran::No && waiting.ran_elsewhere => Err(CallError { ran: Ran::Maybe, ..error }),
-            _ => Ok((answer.status, answer.body.keep(spare.into_buffer()))),
+            _ => Ok((answer.status, answer.body.keep(|| spare.into_buffer()))),
         };
         self.bytes -= length;
         self.finish(call, outcome);

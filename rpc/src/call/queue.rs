@@ -142,7 +142,7 @@ impl Queue {
 
     /// Keeps arguments in a buffer that has served before, if there is one, unless they came in one of their own.
     pub(crate) fn keep(&mut self, arguments: Arrived<'_>) -> Body {
-        arguments.keep(self.spare.pop().unwrap_or_default())
+        arguments.keep(|| self.spare.pop().unwrap_or_default())
     }
 
     /// The buffer of these arguments can serve again.

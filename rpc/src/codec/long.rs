@@ -11,6 +11,8 @@ use std::ops::Deref;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::shared::part_of;
+
 /// A byte string of at least so many bytes is long: a shorter one is copied before anything else could be done about it.
 pub(super) const LONG: usize = 16 << 10;
 
@@ -87,9 +89,9 @@ impl Serialize for Bytes {
         if self.0.len() < LONG {
             return serializer.serialize_bytes(&self.0);
         }
-        OFFERED.set(Some(self.0.clone()));
+        offer(Some(self.0.clone()));
         let written = serializer.serialize_bytes(&self.0);
-        OFFERED.take();
+        offer(None);
         written
     }
 }
@@ -136,10 +138,9 @@ impl<'de> Visitor<'de> for Whole {
     }
 }
 
-/// Whether all of `part` is in the memory of `whole`.
-pub(crate) fn is_within(whole: &bytes::Bytes, part: &[u8]) -> bool {
-    let (whole, part) = (whole.as_ptr_range(), part.as_ptr_range());
-    whole.start <= part.start && part.end <= whole.end
+/// Notes what is about to be written; returns what was noted before. A thread that is ending has no notes.
+fn offer(bytes: Option<bytes::Bytes>) -> Option<bytes::Bytes> {
+    OFFERED.try_with(|offered| offered.replace(bytes)).ok().flatten()
 }
 
 /// These bytes as a part of what is being read, if they are most of it: a short piece must not hold a long message.
@@ -147,10 +148,11 @@ fn kept(bytes: &[u8]) -> Option<bytes::Bytes> {
     if bytes.len() < LONG {
         return None;
     }
-    SOURCE.with_borrow(|source| {
-        let source = source.as_ref().filter(|source| is_within(source, bytes) && bytes.len() > source.len() / 2)?;
-        Some(source.slice_ref(bytes))
-    })
+    let part = |source: &RefCell<Option<bytes::Bytes>>| {
+        let source = source.borrow();
+        part_of(source.as_ref().filter(|source| bytes.len() > source.len() / 2)?, bytes)
+    };
+    SOURCE.try_with(part).ok().flatten()
 }
 
 /// Runs `read`, which reads `source`; long byte strings in it are not copied.
@@ -159,10 +161,11 @@ pub(super) fn reading<T>(source: &bytes::Bytes, read: impl FnOnce(&[u8]) -> T) -
     struct Forget(Option<bytes::Bytes>);
     impl Drop for Forget {
         fn drop(&mut self) {
-            SOURCE.set(self.0.take());
+            let _ = SOURCE.try_with(|source| source.replace(self.0.take()));
         }
     }
-    let _forget = Forget(SOURCE.replace(Some(source.clone())));
+    let before = SOURCE.try_with(|noted| noted.replace(Some(source.clone())));
+    let _forget = Forget(before.ok().flatten());
     read(source)
 }
 
@@ -187,7 +190,7 @@ impl Encoded {
         if bytes.len() < LONG || self.lent.is_some() {
             return false;
         }
-        let offered = OFFERED.take().filter(|offered| std::ptr::eq(&**offered, bytes));
+        let offered = offer(None).filter(|offered| std::ptr::eq(&**offered, bytes));
         self.lent = offered.map(|bytes| Lent { at: self.bytes.len(), bytes });
         self.lent.is_some()
     }
@@ -309,12 +312,12 @@ mod tests {
             let source = bytes::Bytes::from(copied(&message));
             let decoded: Message = decode_keeping(ByteOrder::Network, &source).unwrap();
             assert_eq!(decoded, message);
-            assert_eq!([&decoded.1, &decoded.3].map(|bytes| is_within(&source, bytes)), kept, "{lengths:?}");
+            assert_eq!([&decoded.1, &decoded.3].map(|bytes| part_of(&source, bytes).is_some()), kept, "{lengths:?}");
         }
         // Only while it is being read.
         let source = bytes::Bytes::from(copied(&message([LONG, 1])));
         let decoded: Message = super::super::decode(&source).unwrap();
-        assert!(!is_within(&source, &decoded.1));
+        assert_eq!(part_of(&source, &decoded.1), None);
     }
 
     #[test]

@@ -21,9 +21,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use decoder::Decoder;
-use encoder::Encoder;
+use encoder::{Encoder, Output};
 
-pub(crate) use long::is_within;
 pub use long::{Bytes, Encoded};
 
 /// How many sequences, maps, options and enums may be inside each other.
@@ -107,11 +106,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 /// As for [`encode`].
 #[inline]
 pub fn encode_in<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    let written = match order.is_big() {
-        true => value.serialize(&mut Encoder::<true, _> { out }),
-        false => value.serialize(&mut Encoder::<false, _> { out }),
-    };
-    written.map_err(|fault| *fault.0)
+    encode_into(order, value, out)
 }
 
 /// The same without copying a long [`Bytes`].
@@ -121,6 +116,11 @@ pub(crate) fn encode_lending<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Encoded,
 ) -> Result<(), CodecError> {
+    encode_into(order, value, out)
+}
+
+#[inline]
+fn encode_into<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut impl Output) -> Result<(), CodecError> {
     let written = match order.is_big() {
         true => value.serialize(&mut Encoder::<true, _> { out }),
         false => value.serialize(&mut Encoder::<false, _> { out }),

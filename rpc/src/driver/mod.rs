@@ -164,7 +164,12 @@ impl Driver {
     }
 
     /// The same for any message.
-    pub fn send_message(&mut self, peer: Peer, channel: Channel, message: Outgoing<'_>) -> Result<(), SendError> {
+    pub(crate) fn send_message(
+        &mut self,
+        peer: Peer,
+        channel: Channel,
+        message: Outgoing<'_>,
+    ) -> Result<(), SendError> {
         self.transport.send_message(peer, channel, message)
     }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::lessons::Lessons;
 use super::pool::Pool;
-use crate::codec::is_within;
 use crate::planted::{Bug, Planted};
+use crate::shared::part_of;
 use crate::time::Time;
 use crate::wire::{AckBlock, FRAME_HEADER_BYTES, Fragment, WireError, write_frame_header};
 
@@ -73,13 +73,8 @@ impl<'a> Outgoing<'a> {
     }
 
     /// How many bytes it has.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.parts.iter().map(|part| part.len()).sum()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -105,7 +100,7 @@ impl<'a> Rest<'a> {
 
     /// The next fragment: a copy of what comes first, and the owned part if it lasts to the end.
     fn cut(&mut self, length: usize, pool: &mut Pool) -> (Vec<u8>, Bytes) {
-        let copied = self.clone().before_owned(length);
+        let (copied, shared) = self.clone().split(length);
         let mut bytes = if copied > 0 { pool.take(copied) } else { Vec::new() };
         while bytes.len() < copied {
             let piece = self.next(copied - bytes.len());
@@ -114,27 +109,28 @@ impl<'a> Rest<'a> {
             }
             bytes.extend_from_slice(piece);
         }
-        match self.owner {
-            Some(owner) if copied < length => (bytes, owner.slice_ref(self.next(length - copied))),
-            _ => (bytes, Bytes::new()),
-        }
+        self.next(shared.len());
+        (bytes, shared)
     }
 
-    /// How many of the next `length` bytes come before an owned part that lasts to their end.
-    fn before_owned(mut self, length: usize) -> usize {
-        let Some(owner) = self.owner else { return length };
+    /// How many of the next `length` bytes are to be copied, and the owned part behind them, which lasts to their end.
+    fn split(mut self, length: usize) -> (usize, Bytes) {
+        let Some(owner) = self.owner else { return (length, Bytes::new()) };
         let mut place = 0;
         while place < length {
             let piece = self.next(length - place);
             if piece.is_empty() {
                 break;
             }
-            if place + piece.len() == length && piece.len() >= SHARED_MIN && is_within(owner, piece) {
-                return place;
+            if place + piece.len() == length
+                && piece.len() >= SHARED_MIN
+                && let Some(shared) = part_of(owner, piece)
+            {
+                return (place, shared);
             }
             place += piece.len();
         }
-        length
+        (length, Bytes::new())
     }
 }
 
