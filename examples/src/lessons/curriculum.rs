@@ -244,7 +244,7 @@ pub const ALL: &[Lesson] = &[
         tell: |Comparison { without, with }| {
             format!(
                 "Nothing is wrong with this network, but for 200 ms the server does not read its socket, while 40 callers send 900 bytes \
-                 each. With room for some 4 KiB the kernel dropped {} datagrams (SO_RXQ_OVFL); {} fragments were sent again, \
+                 each. With room for some 4 KiB the kernel dropped {} datagrams; {} fragments were sent again, \
                  and {} of {} calls were answered. With the usual buffer: {} dropped.",
                 without.seen.overflows,
                 without.seen.retransmissions,

@@ -24,6 +24,7 @@
 
 mod arrivals;
 mod config;
+mod drops;
 mod inbox;
 mod polling;
 mod socket;
@@ -249,7 +250,7 @@ impl Driver {
             inbox.clear();
             // Only batches say how long each has waited.
             let overdue = std::mem::take(&mut self.overdue) && self.socket.is_stamped();
-            let many = (self.batching.pays() || overdue) && !self.socket.is_watched();
+            let many = self.batching.pays() || overdue;
             count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
             self.batching.learn(many, count);
         }
@@ -331,9 +332,10 @@ impl Driver {
         self.transport.plant(bug);
     }
 
-    /// See [`Transport::counters`]; with what the socket lost.
+    /// See [`Transport::counters`]; with what the socket lost, which the kernel is asked for: that takes some ten microseconds.
     pub fn counters(&self) -> Counters {
-        Counters { receive_overflows: self.socket.overflows(), ..self.transport.counters() }
+        let receive_overflows = drops::dropped(&self.socket.udp).unwrap_or_default();
+        Counters { receive_overflows, ..self.transport.counters() }
     }
 
     /// See [`Transport::unacknowledged`].

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime};
 
@@ -27,8 +27,6 @@ const BULK_RUN: usize = 2;
 /// What stands before the payload in a packet: IP and UDP.
 const IPV4_HEADERS: usize = 20 + 8;
 const IPV6_HEADERS: usize = 40 + 8;
-/// While datagrams keep standing in a queue, every so manyth asks how many found it full.
-const QUEUED_READS: usize = 64;
 /// How often to go on after an error that is about a single datagram.
 const ATTEMPTS: usize = 8;
 
@@ -54,7 +52,6 @@ pub(super) struct Socket {
     is_v6: bool,
     /// The only peer, where there is one.
     dedicated_to: Option<SocketAddr>,
-    overflow: Overflow,
     /// Whether the kernel says when each datagram came.
     stamped: bool,
     /// Peers whose hosts said that nothing listens there.
@@ -90,27 +87,14 @@ impl Socket {
         } else {
             setsockopt(&udp, sockopt::Ipv4RecvErr, &true)
         };
-        // Without this nobody says what a full receive buffer has cost, and nothing else is missed.
-        let _ = setsockopt(&udp, sockopt::RxqOvfl, &1);
         Ok(Socket {
             udp,
             is_v6,
             dedicated_to: None,
-            overflow: Overflow::new(),
             stamped: false,
             refused: Vec::new(),
             narrow: Vec::new(),
         })
-    }
-
-    /// Whether the next datagram should be read alone, because it may come with news of drops.
-    pub fn is_watched(&self) -> bool {
-        self.overflow.watched
-    }
-
-    /// Datagrams that were dropped because the receive buffer was full, as far as is known.
-    pub fn overflows(&self) -> u64 {
-        self.overflow.dropped
     }
 
     /// See [`super::Driver::time_arrivals`].
@@ -140,14 +124,8 @@ impl Socket {
         for _ in 0..ATTEMPTS {
             let read = if many { self.receive_many(arrivals) } else { self.receive_one(arrivals) };
             match read {
-                Ok(count) => {
-                    self.overflow.watch(count);
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.overflow.watch(0);
-                    return Ok(0);
-                }
+                Ok(count) => return Ok(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_about_one_datagram(&error) => self.read_errors(),
                 Err(error) => return Err(error),
@@ -157,13 +135,10 @@ impl Socket {
     }
 
     fn receive_one(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let Arrivals { buffer, found, stamps, .. } = arrivals;
+        let Arrivals { buffer, found, .. } = arrivals;
         let mut count = 0;
-        let spaces = buffer.chunks_exact_mut(DATAGRAM_BYTES);
-        for ((slot, stamp), space) in found.iter_mut().zip(stamps).zip(spaces).take(BULK_RUN) {
-            let watched = self.overflow.watched;
+        for (slot, space) in found.iter_mut().zip(buffer.chunks_exact_mut(DATAGRAM_BYTES)).take(BULK_RUN) {
             let read = match self.dedicated_to {
-                _ if watched => self.overflow.read(&self.udp, space, stamp),
                 Some(peer) => self.udp.recv(space).map(|length| (length, peer)),
                 None => self.udp.recv_from(space),
             };
@@ -323,70 +298,9 @@ impl Socket {
     }
 }
 
-/// What the kernel says of datagrams that found the receive buffer full (SO_RXQ_OVFL, socket(7)): how many there have been, and it says
-/// so with each datagram that came later, to whoever reads it by `recvmsg`. That is dearer than the plain call, so only the
-/// first datagram behind a queue is read so.
-#[derive(Debug)]
-struct Overflow {
-    watched: bool,
-    /// Datagrams since the queue was last empty.
-    queued: usize,
-    /// The kernel's count, which has 32 bits, when it last told.
-    told: u32,
-    dropped: u64,
-    control: Vec<u8>,
-}
-
-impl Overflow {
-    fn new() -> Self {
-        Overflow { watched: false, queued: 0, told: 0, dropped: 0, control: control_space() }
-    }
-
-    /// A read found so many datagrams.
-    fn watch(&mut self, count: usize) {
-        if count == 0 {
-            // One alone is nobody's queue.
-            self.watched |= self.queued > 1;
-            self.queued = 0;
-            return;
-        }
-        let before = self.queued;
-        self.queued += count;
-        self.watched |= before / QUEUED_READS != self.queued / QUEUED_READS;
-    }
-
-    /// Reads one datagram, and what is said beside it.
-    fn read(
-        &mut self,
-        udp: &UdpSocket,
-        space: &mut [u8],
-        stamp: &mut Option<SystemTime>,
-    ) -> io::Result<(usize, SocketAddr)> {
-        let mut slices = [IoSliceMut::new(space)];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let message = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut slices, Some(&mut self.control), flags)?;
-        let mut dropped = None;
-        for control in message.cmsgs()? {
-            match control {
-                ControlMessageOwned::RxqOvfl(count) => dropped = Some(count),
-                control => *stamp = told(control).or(*stamp),
-            }
-        }
-        // Without a sender's address (which does not happen) it reads as an empty datagram.
-        let from = message.address.as_ref().and_then(standard);
-        let arrival = from.map_or((0, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))), |from| (message.bytes, from));
-        self.watched = false;
-        if let Some(dropped) = dropped {
-            self.dropped += u64::from(dropped.wrapping_sub(self.told));
-            self.told = dropped;
-        }
-        Ok(arrival)
-    }
-}
-
-/// Room for what may be said beside a datagram: how many were dropped, and when it came.
+/// Room for what may be said beside a datagram: when it came.
 fn control_space() -> Vec<u8> {
-    nix::cmsg_space!(u32, TimeSpec)
+    nix::cmsg_space!(TimeSpec)
 }
 
 /// When a datagram came, if this says so (SO_TIMESTAMPNS, socket(7)).

@@ -255,21 +255,15 @@ fn what_a_full_receive_buffer_lost_is_counted() {
     let mut driver = Driver::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
     let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut inbox = Inbox::new();
-    // The kernel says what it has dropped with datagrams that come later.
     let mut burst = |count: usize| {
         for _ in 0..count {
             stranger.send_to(&[0; 1_000], driver.local_addr()).unwrap();
         }
         while driver.receive(&mut inbox).unwrap() > 0 {}
-        // Whoever polls looks again and again before something comes.
-        for _ in 0..3 {
-            assert_eq!(driver.receive(&mut inbox).unwrap(), 0);
-        }
         driver.counters()
     };
     assert_eq!(burst(3).receive_overflows, 0);
     let full = burst(1_000);
-    let last = burst(1);
     assert!(full.datagrams_received < 500, "{full:?}");
-    assert_eq!(last.receive_overflows + last.datagrams_received, 1_004, "{last:?}");
+    assert_eq!(full.receive_overflows + full.datagrams_received, 1_003, "{full:?}");
 }

@@ -205,7 +205,7 @@ pub struct Counters {
     pub garbage_dropped: u64,
     /// Fragments for which there was no reassembly memory, or outside of the window.
     pub overflow_dropped: u64,
-    /// Datagrams that the kernel dropped because the socket's receive buffer was full, as far as later ones have told.
+    /// Datagrams that the kernel dropped because the socket's receive buffer was full; 0 where /proc does not tell.
     pub receive_overflows: u64,
     /// Datagrams that carried an acknowledgement and nothing else.
     pub acks_bare: u64,
