@@ -68,8 +68,8 @@ const FAULT_BATCH: usize = 32;
 pub(crate) struct Engine {
     me: NodeId,
     driver: Driver,
-    /// Taken out while what came in is handled. Making one is dear: it has the receive buffers.
-    inbox: Option<Inbox>,
+    /// Taken out while what came in is handled. Making one is dear (it has the receive buffers), and so is moving it.
+    inbox: Option<Box<Inbox>>,
     region: &'static Region,
     faults: FaultReader,
     fault_batch: Vec<Fault>,
@@ -129,7 +129,7 @@ impl Engine {
         let mut engine = Engine {
             me,
             driver,
-            inbox: Some(Inbox::new()),
+            inbox: Some(Box::default()),
             region,
             faults: FaultReader::new(FAULT_BATCH),
             fault_batch: Vec::new(),
