@@ -67,7 +67,8 @@ impl MethodInfo {
 
 impl From<&Interface> for ServiceInfo {
     fn from(interface: &Interface) -> Self {
-        let Interface { name, version, schema, methods } = *interface;
+        let Interface { name, version, methods } = *interface;
+        let schema = interface.schema().hash;
         ServiceInfo { name: name.to_owned(), version, schema, methods: methods.iter().map(MethodInfo::from).collect() }
     }
 }
@@ -138,7 +139,7 @@ impl Reflection for Mirror {
         };
         let mut reply = Encoded::default();
         let mut request = JsonRequest { arguments: parse(&arguments)?, names: method.arguments, failed: false };
-        match found.dispatch(&mut Request::json(method.id, &mut request, &mut reply)) {
+        match found.dispatch(&mut Request::json(method.id(), &mut request, &mut reply)) {
             Ok(()) => {}
             Err(Refusal::BadResult(text)) => return Err(JsonError::BadResult(text)),
             Err(Refusal::BadArguments(text)) => return Err(JsonError::BadArguments(text)),

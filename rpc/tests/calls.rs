@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::*;
 use rpc::codec::ByteOrder;
 use rpc::driver::DriverConfig;
-use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, Failure, MethodId, Ran, ServiceId};
+use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, Failure, MethodId, Ran, Server, ServiceId};
 
 #[test]
 fn arguments_and_results_of_all_shapes_travel() {
@@ -267,6 +267,73 @@ fn a_caller_with_another_interface_is_told_so_and_nothing_runs() {
         assert_eq!(bench.increments.load(std::sync::atomic::Ordering::SeqCst), 0);
         // The methods that are the same can be called, wherever they stand in the trait.
         assert_eq!(other_types.echo("same".to_owned()).unwrap(), "same");
+    });
+}
+
+/// What both ends call an order.
+mod shop {
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    pub struct Order {
+        pub number: u32,
+        pub pieces: u32,
+    }
+
+    #[rpc::service]
+    pub trait Shop {
+        fn pieces(&self, orders: Vec<Order>) -> u32;
+        fn open(&self) -> bool;
+    }
+
+    /// In a program that was not built again: its bytes could be read as the other's.
+    pub mod before {
+        use super::*;
+
+        #[derive(Serialize, Deserialize)]
+        pub struct Order {
+            pub pieces: u32,
+            pub number: u32,
+        }
+
+        #[rpc::service]
+        pub trait Shop {
+            fn pieces(&self, orders: Vec<Order>) -> u32;
+            fn open(&self) -> bool;
+        }
+    }
+
+    pub struct Counter;
+
+    impl Shop for Counter {
+        fn pieces(&self, orders: Vec<Order>) -> u32 {
+            orders.iter().map(|order| order.pieces).sum()
+        }
+
+        fn open(&self) -> bool {
+            true
+        }
+    }
+}
+
+#[test]
+fn a_caller_whose_struct_has_the_fields_in_another_order_is_told_so_and_nothing_runs() {
+    guarded(|| {
+        let server = Server::builder(DriverConfig::plain())
+            .bind("127.0.0.1:0".parse().unwrap())
+            .unwrap()
+            .serve(shop::ShopServer::new(shop::Counter))
+            .start()
+            .unwrap();
+        let client = Client::connect(server.local_addr(), ClientConfig::plain()).unwrap();
+        let order = shop::Order { number: 7, pieces: 2 };
+        assert_eq!(shop::ShopClient::new(client.clone()).pieces(vec![order]).unwrap(), 2);
+        let other = shop::before::ShopClient::new(client);
+        let error = other.pieces(vec![shop::before::Order { number: 7, pieces: 2 }]).unwrap_err();
+        assert_eq!(error.ran, Ran::No);
+        assert!(matches!(error.kind, CallErrorKind::OtherSchema(_)), "{error}");
+        assert!(other.open().unwrap(), "this one is the same");
+        server.stop();
     });
 }
 

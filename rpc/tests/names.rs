@@ -192,7 +192,7 @@ fn a_call_that_may_have_run_is_repeated_elsewhere_only_if_it_is_idempotent() {
         assert_eq!(teller.who(), Ok(first.child.id()));
         let second = Process::start(names.local_addr(), false);
         let start = |method: &str, kind| -> PendingCall<u32> {
-            let id = TellerClient::INTERFACE.method(method).unwrap().id;
+            let id = TellerClient::INTERFACE.method(method).unwrap().id();
             teller.client().start(TellerClient::ID, id, kind, &())
         };
         let once = start("hold", CallKind::AtMostOnce);
@@ -378,7 +378,7 @@ fn a_name_server_keeps_its_limits_whatever_comes() {
         assert_eq!(granted.iter().filter(|granted| granted.is_ok()).count(), 8);
         assert_eq!(granted[8], Err(Failure::Application(NameError::Full(8))));
         assert_eq!(granted[0], Ok(3_600_000), "no lease is for ever");
-        let register = BinderClient::INTERFACE.method("register").unwrap().id;
+        let register = BinderClient::INTERFACE.method("register").unwrap().id();
         for garbage in [&b""[..], &[0xff; 64], &[0; 3]] {
             let error = binder.client().call::<_, ()>(BinderClient::ID, register, CallKind::Idempotent, &garbage);
             assert!(matches!(error.unwrap_err().kind, CallErrorKind::BadArguments(_)));

@@ -24,7 +24,7 @@ fn a_server_describes_its_services() {
         let services = mirror(&server).services().unwrap();
         assert_eq!(services.len(), 1);
         assert_eq!((services[0].name.as_str(), services[0].version), ("Lab", 3));
-        assert_eq!(services[0].schema, LabClient::INTERFACE.schema);
+        assert_eq!(services[0].schema, LabClient::INTERFACE.schema().hash);
         let echo = &services[0].methods[0];
         assert_eq!(
             (echo.signature().as_str(), echo.doc.as_str()),

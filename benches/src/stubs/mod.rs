@@ -84,7 +84,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let id = |name| ShopClient::INTERFACE.method(name).map(|method| method.id);
+        let id = |name| ShopClient::INTERFACE.method(name).map(|method| method.id());
         let none = MethodId { number: 0, version: 0, schema: 0 };
         let methods = ["number", "order", "orders", "page"].map(|name| id(name).unwrap_or(none));
         let orders = (0..100).map(Order::example).collect();

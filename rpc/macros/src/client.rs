@@ -109,7 +109,7 @@ fn returned(method: &Method) -> (Type, TokenStream) {
 
 fn body(place: usize, method: &Method, flavour: Flavour) -> TokenStream {
     let index = Index::from(place);
-    let id = quote!(Self::INTERFACE.methods[#index].id);
+    let id = quote!(Self::INTERFACE.methods[#index].id());
     let place = placed_at(method.name.span());
     let names = method.arguments.iter().map(|(name, _)| name);
     let kind = match method.flags.idempotent {

@@ -3,50 +3,50 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Attribute, Expr, ExprLit, ItemTrait, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, ItemTrait, Lit, Meta, Type, parse_quote};
 
-use crate::canonical::{fnv1a, type_text};
+use crate::canonical::type_text;
 use crate::interface::Method;
 use crate::server::number;
 
 /// The `rpc::Interface`.
 pub fn of(item: &ItemTrait, version: u16, methods: &[Method]) -> TokenStream {
     let name = item.ident.unraw().to_string();
-    let schema = hash(&interface_text(&name, version, methods));
     let methods = methods.iter().map(|method| describe(item, version, method));
     quote! {
         &::rpc::Interface {
             name: #name,
             version: #version,
-            schema: #schema,
             methods: &[#(#methods),*],
         }
     }
 }
 
-/// The `rpc::MethodId`.
-fn method_id(item: &ItemTrait, version: u16, method: &Method) -> TokenStream {
-    let number = number(method.number);
-    let name = item.ident.unraw();
-    let schema = hash(&format!("{name} version {version}: {}", method.signature()));
-    quote! { ::rpc::MethodId { number: #number, version: #version, schema: #schema } }
+/// What must be the same at both ends for a call of this method to mean the same.
+fn signature(item: &ItemTrait, version: u16, method: &Method) -> String {
+    format!("{} version {version}: {}", item.ident.unraw(), method.signature())
 }
 
-/// All signatures, in an order that does not depend on the trait's.
-fn interface_text(name: &str, version: u16, methods: &[Method]) -> String {
-    let mut signatures: Vec<_> =
-        methods.iter().map(|method| format!("{}: {}", method.number, method.signature())).collect();
-    signatures.sort();
-    format!("{name} version {version}: {}", signatures.join("; "))
-}
-
-fn hash(text: &str) -> TokenStream {
-    let hash = fnv1a(text);
-    format!("{:#06x}_{:04x}", hash >> 16, hash & 0xffff).parse().unwrap_or_else(|_| quote!(#hash))
+/// Finds the method's schema once, when it is asked for: a type's fields are known when the program runs.
+fn schema(item: &ItemTrait, version: u16, method: &Method) -> TokenStream {
+    let signature = signature(item, version, method);
+    let arguments = method.arguments.iter().map(|(_, of)| of);
+    let value: Type = method.output.value.clone().unwrap_or_else(|| parse_quote!(()));
+    let result = match &method.output.error {
+        None => quote!(#value),
+        Some(error) => quote!(::core::result::Result<#value, #error>),
+    };
+    quote! {
+        || {
+            static SCHEMA: ::std::sync::LazyLock<u32> =
+                ::std::sync::LazyLock::new(|| ::rpc::schema::<(#(#arguments,)*), #result>(#signature));
+            *SCHEMA
+        }
+    }
 }
 
 fn describe(item: &ItemTrait, version: u16, method: &Method) -> TokenStream {
-    let id = method_id(item, version, method);
+    let (number, schema) = (number(method.number), schema(item, version, method));
     let (name, result) = (&method.text, method.result_text());
     let arguments = method.arguments.iter().map(|(name, of)| {
         let (name, of) = (name.unraw().to_string(), type_text(of));
@@ -57,7 +57,9 @@ fn describe(item: &ItemTrait, version: u16, method: &Method) -> TokenStream {
     let (idempotent, oneway, inline) = (flags.idempotent.is_some(), flags.oneway.is_some(), flags.inline.is_some());
     quote! {
         ::rpc::Method {
-            id: #id,
+            number: #number,
+            version: #version,
+            schema: #schema,
             name: #name,
             arguments: &[#(#arguments),*],
             result: #result,
@@ -86,19 +88,20 @@ fn first_line(attributes: &[Attribute]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::interface;
-    use syn::parse_quote;
 
-    fn text(item: &ItemTrait) -> String {
+    fn signatures(item: &ItemTrait) -> BTreeSet<String> {
         let methods = interface::methods(item).map_err(|error| error.to_string()).expect("legal");
-        interface_text("S", 1, &methods)
+        methods.iter().map(|method| signature(item, 1, method)).collect()
     }
 
     #[test]
-    fn the_schema_depends_on_names_and_types_alone() {
-        let one = text(&parse_quote! { trait S { fn f(&self, a: std::string::String); fn g(&self) -> u8; } });
-        let same = text(
+    fn signatures_depend_on_names_and_types_alone() {
+        let one = signatures(&parse_quote! { trait S { fn f(&self, a: std::string::String); fn g(&self) -> u8; } });
+        let same = signatures(
             &parse_quote! { trait S { #[rpc(idempotent)] fn g(&self) -> u8; /** Doc. */ fn f(&self, b: String); } },
         );
         assert_eq!(one, same);
@@ -107,8 +110,9 @@ mod tests {
             parse_quote! { trait S { fn f(&self, a: String); fn h(&self) -> u8; } },
             parse_quote! { trait S { fn f(&self, a: String, b: u8); fn g(&self) -> u8; } },
             parse_quote! { trait S { #[rpc(oneway)] fn f(&self, a: String); fn g(&self) -> u8; } },
+            parse_quote! { trait Other { fn f(&self, a: String); fn g(&self) -> u8; } },
         ] {
-            assert_ne!(one, text(&other));
+            assert_ne!(one, signatures(&other));
         }
     }
 

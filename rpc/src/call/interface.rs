@@ -2,20 +2,21 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::message::{MethodId, ServiceId};
+use crate::codec;
+
+use super::message::{MethodId, ServiceId, fnv1a};
 use super::service::Refusal;
 
 /// What `#[rpc::service]` knows of a trait.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Interface {
     /// The trait's name.
     pub name: &'static str,
     /// As the trait says; programs of different versions refuse each other's calls.
     pub version: u16,
-    /// Hash of name, version, and of every method's name and types: the same at both ends if they hold the same interface.
-    pub schema: u32,
     /// In the order of the trait, which means nothing on the wire.
     pub methods: &'static [Method],
 }
@@ -24,6 +25,13 @@ impl Interface {
     /// Its number on the wire.
     pub const fn id(&self) -> ServiceId {
         ServiceId::of(self.name)
+    }
+
+    /// What both ends must agree on: the same for both if they hold the same interface.
+    pub fn schema(&self) -> Schema {
+        let mut methods: Vec<_> = self.methods.iter().map(Method::id).map(|id| (id.number, id.schema)).collect();
+        methods.sort_unstable();
+        Schema { version: self.version, hash: fnv1a(&format!("{} {methods:x?}", self.name)) }
     }
 
     /// The method of this name.
@@ -43,14 +51,14 @@ impl Interface {
     /// # Errors
     /// [`Refusal::OtherSchema`] if the caller's is of another version, or has other types; [`Refusal::UnknownMethod`] if there is none.
     pub fn find(&self, wanted: MethodId) -> Result<&'static Method, Refusal> {
-        let method = self.methods.iter().find(|method| method.id.number == wanted.number);
+        let method = self.methods.iter().find(|method| method.number == wanted.number);
         match method {
-            Some(method) if method.id == wanted => Ok(method),
+            Some(method) if method.id() == wanted => Ok(method),
             None if wanted.version == self.version => Err(Refusal::UnknownMethod),
             _ => Err(Refusal::OtherSchema(Box::new(SchemaMismatch {
                 service: self.name.to_owned(),
                 method: method.map(|method| method.name.to_owned()),
-                server: method.map_or(Schema { version: self.version, hash: self.schema }, |method| method.id.schema()),
+                server: method.map_or_else(|| self.schema(), |method| method.id().schema()),
                 client: wanted.schema(),
             }))),
         }
@@ -74,10 +82,14 @@ const fn same(one: &str, other: &str) -> bool {
 }
 
 /// What is known of a method of a service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Method {
-    /// How requests name it.
-    pub id: MethodId,
+    /// Its number in its service.
+    pub number: u16,
+    /// The service's.
+    pub version: u16,
+    /// The hash of its signature and of what the types in that look like on the wire: [`schema`], or any number.
+    pub schema: fn() -> u32,
     /// Its name.
     pub name: &'static str,
     /// Name and type of each argument, as texts.
@@ -92,6 +104,20 @@ pub struct Method {
     pub oneway: bool,
     /// It is so short that the thread that receives requests runs it itself.
     pub inline: bool,
+}
+
+impl Method {
+    /// How requests name it.
+    #[inline]
+    pub fn id(&self) -> MethodId {
+        MethodId { number: self.number, version: self.version, schema: (self.schema)() }
+    }
+}
+
+/// The hash of a method's signature, of the tuple of its arguments, and of its result: of the fields of structs and the variants of enums
+/// as well, however deep. To find it takes a while: `#[rpc::service]` does so once for each method, when it is first called.
+pub fn schema<A: DeserializeOwned, R: DeserializeOwned>(signature: &str) -> u32 {
+    fnv1a(&format!("{signature}: {} -> {}", codec::shape::<A>(), codec::shape::<R>()))
 }
 
 /// Two ends that hold different interfaces of one service.
@@ -135,7 +161,9 @@ mod tests {
     use super::*;
 
     const METHOD: Method = Method {
-        id: MethodId { number: 7, version: 2, schema: 0xabcd },
+        number: 7,
+        version: 2,
+        schema: || 0xabcd,
         name: "deposit",
         arguments: &[("cents", "u64")],
         result: "u64",
@@ -144,12 +172,12 @@ mod tests {
         oneway: false,
         inline: false,
     };
-    const BANK: Interface = Interface { name: "Bank", version: 2, schema: 0x1234, methods: &[METHOD] };
+    const BANK: Interface = Interface { name: "Bank", version: 2, methods: &[METHOD] };
 
     #[test]
     fn a_request_that_agrees_finds_its_method() {
-        assert_eq!(BANK.find(METHOD.id), Ok(&METHOD));
-        assert_eq!(BANK.find(MethodId { number: 8, ..METHOD.id }), Err(Refusal::UnknownMethod));
+        assert_eq!(BANK.find(METHOD.id()).map(|method| method.name), Ok("deposit"));
+        assert!(matches!(BANK.find(MethodId { number: 8, ..METHOD.id() }), Err(Refusal::UnknownMethod)));
     }
 
     #[test]
@@ -159,16 +187,52 @@ mod tests {
             other => format!("{other:?}"),
         };
         assert_eq!(
-            text(MethodId { schema: 1, ..METHOD.id }),
+            text(MethodId { schema: 1, ..METHOD.id() }),
             "the server holds another interface of Bank.deposit: version 2, schema 0000abcd there, version 2, schema 00000001 here"
         );
         assert!(
-            text(MethodId { version: 1, ..METHOD.id })
+            text(MethodId { version: 1, ..METHOD.id() })
                 .contains("Bank.deposit: version 2, schema 0000abcd there, version 1")
         );
         assert!(
             text(MethodId { number: 8, version: 3, schema: 1 })
-                .contains("does not have): version 2, schema 00001234 there")
+                .contains(&format!("does not have): {} there", BANK.schema()))
         );
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "its shape alone is of interest")]
+    struct Order {
+        number: u64,
+        pieces: u16,
+    }
+
+    /// Another program's.
+    mod other {
+        use super::*;
+
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "as above")]
+        pub struct Order {
+            pieces: u16,
+            number: u64,
+        }
+    }
+
+    #[test]
+    fn a_schema_knows_the_fields_behind_the_names_of_types() {
+        assert_eq!(schema::<(Order,), ()>("f(Order)"), schema::<(Order,), ()>("f(Order)"));
+        assert_ne!(schema::<(Order,), ()>("f(Order)"), schema::<(other::Order,), ()>("f(Order)"));
+        assert_ne!(schema::<(), Order>("f() -> Order"), schema::<(), other::Order>("f() -> Order"));
+        assert_ne!(schema::<(), ()>("f()"), schema::<(), ()>("g()"));
+    }
+
+    #[test]
+    fn the_order_of_methods_means_nothing() {
+        let other = Method { number: 8, schema: || 5, ..METHOD };
+        let of = |methods| Interface { methods, ..BANK }.schema();
+        let [one, two] = [[METHOD, other], [other, METHOD]].map(|methods| of(Box::leak(Box::new(methods))));
+        assert_eq!(one, two);
+        assert_ne!(one, BANK.schema());
     }
 }

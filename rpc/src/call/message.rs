@@ -49,15 +49,20 @@ pub struct ServiceId(pub u32);
 impl ServiceId {
     /// The number of the service of this name: the 32-bit FNV-1a hash (draft-eastlake-fnv), the same on every machine.
     pub const fn of(name: &str) -> Self {
-        let bytes = name.as_bytes();
-        let mut hash = 0x811c_9dc5u32;
-        let mut place = 0;
-        while place < bytes.len() {
-            hash = (hash ^ bytes[place] as u32).wrapping_mul(0x0100_0193);
-            place += 1;
-        }
-        ServiceId(hash)
+        ServiceId(fnv1a(name))
     }
+}
+
+/// The 32-bit FNV-1a hash (draft-eastlake-fnv).
+pub(super) const fn fnv1a(text: &str) -> u32 {
+    let bytes = text.as_bytes();
+    let mut hash = 0x811c_9dc5u32;
+    let mut place = 0;
+    while place < bytes.len() {
+        hash = (hash ^ bytes[place] as u32).wrapping_mul(0x0100_0193);
+        place += 1;
+    }
+    hash
 }
 
 /// How a request names a method, and what the caller believes it to be.
@@ -67,7 +72,7 @@ pub struct MethodId {
     pub number: u16,
     /// The service's version.
     pub version: u16,
-    /// Hash of the service's name and version, and of the method's name and types.
+    /// Hash of the service's name and version, of the method's name and types, and of what those look like on the wire.
     pub schema: u32,
 }
 

@@ -57,7 +57,7 @@ pub use context::Context;
 pub use endpoint::Waiting;
 pub use error::{CallError, CallErrorKind, Ran, StartError};
 pub use failure::Failure;
-pub use interface::{Interface, Method, Schema, SchemaMismatch};
+pub use interface::{Interface, Method, Schema, SchemaMismatch, schema};
 pub use message::{MethodId, ServiceId};
 pub use pending::PendingCall;
 pub(crate) use request::JsonRequest;

@@ -14,12 +14,13 @@ use super::body::Body;
 use super::client::{ClientConfig, Request, Shared};
 use super::error::{CallError, CallErrorKind, Ran, StartError};
 use super::in_flight::{Outcome, Target};
-use super::message::{CallId, How, MethodId, Status};
+use super::interface::Method;
+use super::message::{CallId, How, Status};
 use super::pending::finish;
 
 /// The name server's method.
-const RESOLVE: MethodId = match BinderClient::INTERFACE.method("resolve") {
-    Some(method) => method.id,
+const RESOLVE: &Method = match BinderClient::INTERFACE.method("resolve") {
+    Some(method) => method,
     None => panic!("the binder resolves names"),
 };
 
@@ -230,7 +231,7 @@ impl NamedCall {
         let mut arguments = Encoded::default();
         codec::encode_lending(ByteOrder::Network, &(&self.named.name,), &mut arguments)
             .map_err(|error| CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No))?;
-        let target = Target { service: BinderClient::ID, method: RESOLVE, how: How::Idempotent };
+        let target = Target { service: BinderClient::ID, method: RESOLVE.id(), how: How::Idempotent };
         self.named.binder.start(Request { target, began: Instant::now(), timeout: self.left() / 2, arguments })
     }
 

@@ -13,6 +13,7 @@
 mod decoder;
 mod encoder;
 mod long;
+mod shape;
 
 use std::fmt;
 
@@ -162,6 +163,12 @@ fn decode_from<const BIG: bool, T: DeserializeOwned>(bytes: &[u8]) -> Result<T, 
         0 => Ok(value),
         left => Err(CodecError::LeftOver(left)),
     }
+}
+
+/// What a type looks like on the wire: the names and types of fields and variants, however deep, as a text. The same for the same type on
+/// every machine.
+pub(crate) fn shape<T: DeserializeOwned>() -> String {
+    shape::text::<T>()
 }
 
 /// Compiles only for types that can be encoded and decoded; the stubs use it to place the compiler's complaint.

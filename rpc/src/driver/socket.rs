@@ -87,14 +87,7 @@ impl Socket {
         } else {
             setsockopt(&udp, sockopt::Ipv4RecvErr, &true)
         };
-        Ok(Socket {
-            udp,
-            is_v6,
-            dedicated_to: None,
-            stamped: false,
-            refused: Vec::new(),
-            narrow: Vec::new(),
-        })
+        Ok(Socket { udp, is_v6, dedicated_to: None, stamped: false, refused: Vec::new(), narrow: Vec::new() })
     }
 
     /// See [`super::Driver::time_arrivals`].

@@ -91,7 +91,7 @@ impl Keeper {
             incarnation: RandomState::new().hash_one(local),
             service: offer.service.name.to_owned(),
             version: offer.service.version,
-            schema: offer.service.schema,
+            schema: offer.service.schema().hash,
         };
         let renewal = Renewal { binder, entry, lease: lease.min(LEASE_MAX), towards: offer.binder };
         let run = Arc::clone(&shared);

@@ -131,7 +131,7 @@ impl Lab for Bench {
 
 /// How requests name a method of the lab.
 pub fn method(name: &str) -> MethodId {
-    LabClient::INTERFACE.method(name).unwrap().id
+    LabClient::INTERFACE.method(name).unwrap().id()
 }
 
 pub fn loopback() -> SocketAddr {
