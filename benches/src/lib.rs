@@ -7,6 +7,7 @@
 //! * [`figure`]: the figures' names, units and percentiles, from the crate `yardstick`, which has the loops that time calls, too.
 //! * [`node`]: what the processes do that are measured, and the floor's.
 //! * [`launch`]: starts them and collects.
+//! * [`warm`]: memory, before anything is timed.
 //! * [`report`]: table, ratios, JSON.
 //! * [`apps`]: whole jobs over shared memory and over RPC.
 //! * [`curves`]: single accesses, and how their cost changes with what surrounds them.
@@ -28,5 +29,6 @@ pub mod report;
 pub mod rpc;
 pub mod served;
 pub mod stubs;
+pub mod warm;
 
 pub use yardstick::figure;

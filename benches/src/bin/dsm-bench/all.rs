@@ -53,6 +53,7 @@ impl All {
     }
 
     fn measure(&self) -> Result<Results, String> {
+        benches::warm::memory();
         let (single, jobs) = (curves::Plan::new(self.quick), apps::Plan::new(self.quick, Vec::new()));
         let checks = checksum::Plan {
             rounds: if self.quick { 5 } else { 51 },

@@ -37,6 +37,7 @@ pub(crate) struct Apps {
 
 impl Apps {
     pub(crate) fn run(&self) -> Result<(), String> {
+        benches::warm::memory();
         let plan = Plan::new(self.quick, self.jobs.clone());
         let bar = bar(plan.rounds() + plan.launches());
         let (mut accesses, mut runs) = (Measured::default(), Runs::new());

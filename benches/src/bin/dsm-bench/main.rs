@@ -161,6 +161,7 @@ fn conclude(table: &str, json: Option<&Path>, text: impl FnOnce() -> String) -> 
 
 impl Fault {
     fn run(&self) -> Result<(), String> {
+        benches::warm::memory();
         let plan = Plan { launches: self.launches.into(), samples: self.samples as usize, encrypted: self.encrypted };
         let bar = bar(plan.launches * Part::ALL.len());
         let launches = measure(plan, |part| {
