@@ -15,7 +15,7 @@ use rpc::time::Time;
 use crate::mem::Fault;
 
 /// The shortest hold: what a thread takes to wake on its own processor.
-const SHORTEST: Duration = Duration::from_micros(10);
+const SHORTEST: Duration = Duration::from_micros(5);
 
 /// The longest hold for a thread that wants to load. A loop that waits for a word to change looks like one that gets
 /// nowhere, and should not keep the word from changing.
