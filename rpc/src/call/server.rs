@@ -168,6 +168,10 @@ impl ServerBuilder {
                 return Err(StartError::SameService(same.name(), service.name()));
             }
         }
+        // A method's schema takes a while to be found, and what receives has no time for that later.
+        for method in self.services.iter().flat_map(|service| service.methods()) {
+            let _ = method.id();
+        }
         let offers = self.offers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let socket = self.socket.ok_or(StartError::NotBound)?;
         let to_binders = ClientConfig { driver: self.config.clone(), ..ClientConfig::plain() };
