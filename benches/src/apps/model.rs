@@ -5,8 +5,7 @@
 //! mostly wait for locks, they do what they do in turns, and it adds up. The messages that are left when those of the faults are taken
 //! away are round trips of locks, atomic operations and barriers. Where all nodes have as many faults and calls, these are as dear as while
 //! both do so, and divided among them; where one node has all faults and calls, or none has any, they are as cheap as undisturbed ones, and
-//! come one after the other. Over RPC: *local work + calls x cost of a call*, which depends on how many bytes it carries, and, as for those
-//! messages, on how evenly the nodes call; and barriers.
+//! come one after the other. Over RPC: *local work + calls x cost of a call*, which depends on how many bytes it carries, and barriers.
 //!
 //! Every cost comes from the ladder of the same run, and the local work from a plain process. Nothing is fitted to the jobs, and what is
 //! not in the formula is not accounted for: waiting for each other's turn, queues, processors that are shared with the engines.
@@ -15,7 +14,6 @@ use examples::figures::Totals;
 use examples::ladder::Rung;
 
 use crate::curves::calls::{BUSY_CALL, BUSY_LARGE_CALL, BUSY_PAGE_CALL, LARGE_BYTES};
-use crate::curves::calls::{LARGE_CALL, NULL_CALL, PAGE_CALL};
 use crate::curves::ladder::{BUSY_FETCH, BUSY_FETCH_ADD, BUSY_UPGRADE, FETCH_ADD};
 use crate::page::results::{Bar, Form, Job, Prediction};
 
@@ -32,16 +30,12 @@ pub struct Costs {
     message: f64,
     /// The same while nothing else happens.
     lone_message: f64,
-    /// Calls of [`CALL_BYTES`].
-    calls: [f64; 3],
-    /// The same while nothing else happens.
-    lone_calls: [f64; 3],
+    /// Calls that carry so many bytes, and what they cost.
+    calls: [(f64, f64); 3],
 }
 
 /// Bytes of a call that carries next to nothing, both ways, all headers included.
 const SMALL_CALL: f64 = 200.0;
-/// Of the calls that were measured.
-const CALL_BYTES: [f64; 3] = [SMALL_CALL, SMALL_CALL + dsm_core::PAGE_BYTES as f64, SMALL_CALL + LARGE_BYTES as f64];
 
 impl Costs {
     /// From the ladder; none if a rung is missing.
@@ -53,22 +47,25 @@ impl Costs {
             upgrade: rung(BUSY_UPGRADE)?,
             message: rung(BUSY_FETCH_ADD)? / 2.0,
             lone_message: rung(FETCH_ADD)? / 2.0,
-            calls: [rung(BUSY_CALL)?, rung(BUSY_PAGE_CALL)?, rung(BUSY_LARGE_CALL)?],
-            lone_calls: [rung(NULL_CALL)?, rung(PAGE_CALL)?, rung(LARGE_CALL)?],
+            calls: [
+                (SMALL_CALL, rung(BUSY_CALL)?),
+                (SMALL_CALL + dsm_core::PAGE_BYTES as f64, rung(BUSY_PAGE_CALL)?),
+                (SMALL_CALL + LARGE_BYTES as f64, rung(BUSY_LARGE_CALL)?),
+            ],
         })
     }
 
     /// Seconds that a form should take.
     fn predict(&self, plain: f64, form: &Form) -> f64 {
         let nodes = form.nodes.len().max(1) as f64;
-        let even_calls = evenness(form.nodes.iter().map(|node| node.calls as f64));
-        let each = form.nodes.iter().map(|node| self.faults(node) + self.calls(node, even_calls));
-        let most = each.clone().fold(0.0, f64::max);
-        let evenness = evenness(each.clone());
+        let each: Vec<f64> = form.nodes.iter().map(|node| self.faults(node) + self.calls(node)).collect();
+        let most = each.iter().copied().fold(0.0, f64::max);
+        let least = each.iter().copied().fold(most, f64::min);
+        let evenness = if most > 0.0 { least / most } else { 0.0 };
         let others = other_messages(&form.total);
         let message = evenness * self.message + (1.0 - evenness) * self.lone_message;
         if takes_turns(&form.total) {
-            return plain + each.sum::<f64>() + others * message;
+            return plain + each.iter().sum::<f64>() + others * message;
         }
         plain / nodes + most + others * message * (evenness / nodes + (1.0 - evenness))
     }
@@ -79,29 +76,17 @@ impl Costs {
         fetches as f64 * self.fetch + touches as f64 * self.first_touch + node.upgrade_faults as f64 * self.upgrade
     }
 
-    fn calls(&self, node: &Totals, evenness: f64) -> f64 {
-        if node.calls == 0 {
-            return 0.0;
-        }
-        let bytes = node.bytes as f64 / node.calls as f64;
-        let each = evenness * call(self.calls, bytes) + (1.0 - evenness) * call(self.lone_calls, bytes);
-        node.calls as f64 * each
+    fn calls(&self, node: &Totals) -> f64 {
+        if node.calls == 0 { 0.0 } else { node.calls as f64 * self.call(node.bytes as f64 / node.calls as f64) }
     }
-}
 
-/// A call that carries so many bytes: on the line between the two that were measured, or beyond the last.
-fn call(costs: [f64; 3], bytes: f64) -> f64 {
-    let [small, page, large] = [0, 1, 2].map(|size| (CALL_BYTES[size], costs[size]));
-    let (from, to) = if bytes <= page.0 { (small, page) } else { (page, large) };
-    let share = (bytes.max(small.0) - from.0) / (to.0 - from.0);
-    (from.1 + share * (to.1 - from.1)).max(small.1)
-}
-
-/// The least share by the largest: 1 where all nodes have as much, 0 where one has nothing.
-fn evenness(shares: impl Iterator<Item = f64> + Clone) -> f64 {
-    let most = shares.clone().fold(0.0, f64::max);
-    let least = shares.fold(most, f64::min);
-    if most > 0.0 { least / most } else { 0.0 }
+    /// A call that carries so many bytes: on the line between the two that were measured, or beyond the last.
+    fn call(&self, bytes: f64) -> f64 {
+        let [small, page, large] = self.calls;
+        let (from, to) = if bytes <= page.0 { (small, page) } else { (page, large) };
+        let share = (bytes.max(small.0) - from.0) / (to.0 - from.0);
+        (from.1 + share * (to.1 - from.1)).max(small.1)
+    }
 }
 
 /// Messages that belong to no fault and to no call.
@@ -162,8 +147,7 @@ mod tests {
         upgrade: 30e-6,
         message: 5e-6,
         lone_message: 2e-6,
-        calls: [10e-6, 14.096e-6, 75.536e-6],
-        lone_calls: [5e-6, 9.096e-6, 70.536e-6],
+        calls: [(200.0, 10e-6), (4_200.0, 14e-6), (64_200.0, 44e-6)],
     };
 
     fn form(over: Over, nodes: Vec<Totals>) -> Form {
@@ -199,13 +183,10 @@ mod tests {
 
     #[test]
     fn calls_pay_for_each_and_for_what_it_carries() {
-        for (bytes, each) in [(100.0, 10e-6), (2_200.0, 12e-6), (34_200.0, 44e-6), (124_200.0, 134e-6)] {
+        for (bytes, each) in [(100.0, 10e-6), (2_200.0, 12e-6), (34_200.0, 29e-6), (124_200.0, 74e-6)] {
             let node = Totals { calls: 10, messages: 20, bytes: (10.0 * bytes) as u64, ..Totals::default() };
-            let seconds = COSTS.predict(0.0, &form(Over::Rpc, vec![node, node]));
-            assert!(near(seconds, 10.0 * each), "{bytes}: {seconds}");
-            // Who calls alone is served at once.
             let seconds = COSTS.predict(0.0, &form(Over::Rpc, vec![node, Totals::default()]));
-            assert!(near(seconds, 10.0 * (each - 5e-6)), "{bytes}: {seconds}");
+            assert!(near(seconds, 10.0 * each), "{bytes}: {seconds}");
         }
     }
 

@@ -13,8 +13,6 @@ use super::node::{consume, median, say, shuffled, text};
 pub const NULL_CALL: &str = "call, both sides polling";
 /// The rung of a call whose result is as large as a page.
 pub const PAGE_CALL: &str = "call that brings a page's worth of bytes";
-/// The rung of a large call.
-pub const LARGE_CALL: &str = "call that brings 64 KiB";
 /// The rung of a call of no work while another process calls, too.
 pub const BUSY_CALL: &str = "call, while two processes call";
 /// The rung of a call with a page's worth of bytes while another process calls, too.
@@ -86,7 +84,6 @@ pub(super) fn rungs(dsm: &Dsm, samples: usize) -> Result<(), String> {
             |call: &dyn Fn() -> Result<(), String>| (0..samples).map(|_| seconds(call)).collect::<Result<Vec<_>, _>>();
         say(NULL_CALL, 0.0, median(timed(&get)?));
         say(PAGE_CALL, 0.0, median(timed(&page)?));
-        say(LARGE_CALL, 0.0, median(timed(&|| bytes(LARGE_BYTES))?));
         let impairments = Impairments { loss: 0.05, seed: 1, ..Impairments::default() };
         let lossy = WordsClient::new(desk.another(impairments).map_err(text)?);
         say(LOST_CALL, 0.0, median(lost(&lossy, samples / 20)?));
