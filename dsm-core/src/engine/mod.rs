@@ -213,7 +213,7 @@ impl Engine {
 
     /// This node's totals.
     pub(crate) fn stats(&self) -> Stats {
-        let counters = self.driver.counters();
+        let counters = self.driver.transport_counters();
         Stats {
             messages_sent: counters.messages_sent,
             messages_received: counters.messages_delivered,

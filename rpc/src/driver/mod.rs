@@ -332,10 +332,15 @@ impl Driver {
         self.transport.plant(bug);
     }
 
-    /// See [`Transport::counters`]; with what the socket lost, which the kernel is asked for: that takes some ten microseconds.
+    /// See [`Transport::counters`].
+    pub fn transport_counters(&self) -> Counters {
+        self.transport.counters()
+    }
+
+    /// The same, with what the socket lost: the kernel is asked, which takes some tens of microseconds.
     pub fn counters(&self) -> Counters {
         let receive_overflows = drops::dropped(&self.socket.udp).unwrap_or_default();
-        Counters { receive_overflows, ..self.transport.counters() }
+        Counters { receive_overflows, ..self.transport_counters() }
     }
 
     /// See [`Transport::unacknowledged`].
