@@ -1,7 +1,7 @@
 //! The jobs that are written over shared memory and over RPC ([`examples::pairs`]), in all forms, measured.
 //!
 //! One factor at a time is varied around a base case: how many nodes, how many datagrams are lost, how large the jobs are. A launch is one
-//! job of real processes, which do all the jobs in all forms once, after a small one of each that does not count. Launches of all
+//! job of real processes, which do all the jobs in all forms once, after one of each that does not count. Launches of all
 //! cases take turns. Each answer is checked.
 //!
 //! * [`node`]: what a process of a launch does.
@@ -37,7 +37,7 @@ impl Size {
 
     /// In the job's own unit.
     pub fn of(self, pair: &Pair, quick: bool) -> u64 {
-        let base = if quick { pair.quick_size } else { (pair.size / 4).max(1) };
+        let base = if quick { pair.quick_size } else { pair.size };
         match self {
             Size::Small => (base / 4).max(1),
             Size::Base => base,

@@ -1,11 +1,13 @@
 //! What a job should cost, reckoned from its counts and from what single accesses cost.
 //!
 //! Over shared memory: *local work + faults x cost of a fault + messages x cost of a message*. Local work is what the job takes in one
-//! plain process, divided by the nodes. A node waits for its own faults, and the node that has the most to do ends the job; but where nodes
+//! plain process, divided by the nodes. A node waits for its own faults, pages that come with that of a fault cost what a page costs that
+//! is read in order, and the node that has the most to do ends the job; but where nodes
 //! mostly wait for locks, they do what they do in turns, and it adds up. The messages that are left when those of the faults are taken
 //! away are round trips of locks, atomic operations and barriers. Where all nodes have as many faults and calls, these are as dear as while
 //! both do so, and divided among them; where one node has all faults and calls, or none has any, they are as cheap as undisturbed ones, and
-//! come one after the other. Over RPC: *local work + calls x cost of a call*, which depends on how many bytes it carries, and barriers.
+//! come one after the other. Over RPC: *local work + calls x cost of a call*, which depends on how many bytes it carries and on whether
+//! another node calls, and barriers.
 //!
 //! Every cost comes from the ladder of the same run, and the local work from a plain process. Nothing is fitted to the jobs, and what is
 //! not in the formula is not accounted for: waiting for each other's turn, queues, processors that are shared with the engines.
@@ -13,8 +15,8 @@
 use examples::figures::Totals;
 use examples::ladder::Rung;
 
-use crate::curves::calls::{BUSY_CALL, BUSY_LARGE_CALL, BUSY_PAGE_CALL, LARGE_BYTES};
-use crate::curves::ladder::{BUSY_FETCH, BUSY_FETCH_ADD, BUSY_UPGRADE, FETCH_ADD};
+use crate::curves::calls::{BUSY_CALL, BUSY_LARGE_CALL, BUSY_PAGE_CALL, LARGE_BYTES, LARGE_CALL, NULL_CALL, PAGE_CALL};
+use crate::curves::ladder::{BUSY_AHEAD, BUSY_FETCH, BUSY_FETCH_ADD, BUSY_UPGRADE, FETCH_ADD};
 use crate::page::results::{Bar, Form, Job, Prediction};
 
 /// Seconds of single accesses, each while another process does the same unless said: the nodes of a job all do something.
@@ -22,6 +24,8 @@ use crate::page::results::{Bar, Form, Job, Prediction};
 pub struct Costs {
     /// A page that comes from another process.
     fetch: f64,
+    /// A page that comes with others, asked for ahead.
+    ahead: f64,
     /// A page that nobody wrote.
     first_touch: f64,
     /// A store that takes a copy away from another process.
@@ -31,8 +35,13 @@ pub struct Costs {
     /// The same while nothing else happens.
     lone_message: f64,
     /// Calls that carry so many bytes, and what they cost.
-    calls: [(f64, f64); 3],
+    calls: Line,
+    /// The same while nobody else calls.
+    lone_calls: Line,
 }
+
+/// Bytes, and seconds.
+type Line = [(f64, f64); 3];
 
 /// Bytes of a call that carries next to nothing, both ways, all headers included.
 const SMALL_CALL: f64 = 200.0;
@@ -41,24 +50,31 @@ impl Costs {
     /// From the ladder; none if a rung is missing.
     pub fn of(ladder: &[Bar]) -> Option<Costs> {
         let rung = |name: &str| ladder.iter().find(|bar| bar.name == name).map(|bar| bar.value.median);
+        let line = |small, page, large| {
+            Some([
+                (SMALL_CALL, rung(small)?),
+                (SMALL_CALL + dsm_core::PAGE_BYTES as f64, rung(page)?),
+                (SMALL_CALL + LARGE_BYTES as f64, rung(large)?),
+            ])
+        };
         Some(Costs {
             fetch: rung(BUSY_FETCH)?,
+            ahead: rung(BUSY_AHEAD)?,
             first_touch: rung(Rung::FirstTouch.words())?,
             upgrade: rung(BUSY_UPGRADE)?,
             message: rung(BUSY_FETCH_ADD)? / 2.0,
             lone_message: rung(FETCH_ADD)? / 2.0,
-            calls: [
-                (SMALL_CALL, rung(BUSY_CALL)?),
-                (SMALL_CALL + dsm_core::PAGE_BYTES as f64, rung(BUSY_PAGE_CALL)?),
-                (SMALL_CALL + LARGE_BYTES as f64, rung(BUSY_LARGE_CALL)?),
-            ],
+            calls: line(BUSY_CALL, BUSY_PAGE_CALL, BUSY_LARGE_CALL)?,
+            lone_calls: line(NULL_CALL, PAGE_CALL, LARGE_CALL)?,
         })
     }
 
     /// Seconds that a form should take.
     fn predict(&self, plain: f64, form: &Form) -> f64 {
         let nodes = form.nodes.len().max(1) as f64;
-        let each: Vec<f64> = form.nodes.iter().map(|node| self.faults(node) + self.calls(node)).collect();
+        let callers = form.nodes.iter().filter(|node| node.calls > 0).count();
+        let calls = if callers > 1 { &self.calls } else { &self.lone_calls };
+        let each: Vec<f64> = form.nodes.iter().map(|node| self.faults(node) + price(calls, node)).collect();
         let most = each.iter().copied().fold(0.0, f64::max);
         let least = each.iter().copied().fold(most, f64::min);
         let evenness = if most > 0.0 { least / most } else { 0.0 };
@@ -73,20 +89,24 @@ impl Costs {
     fn faults(&self, node: &Totals) -> f64 {
         let fetches = node.pages.min(node.read_faults + node.write_faults);
         let touches = node.read_faults + node.write_faults - fetches;
-        fetches as f64 * self.fetch + touches as f64 * self.first_touch + node.upgrade_faults as f64 * self.upgrade
+        let ahead = node.pages - fetches;
+        fetches as f64 * self.fetch
+            + ahead as f64 * self.ahead
+            + touches as f64 * self.first_touch
+            + node.upgrade_faults as f64 * self.upgrade
     }
+}
 
-    fn calls(&self, node: &Totals) -> f64 {
-        if node.calls == 0 { 0.0 } else { node.calls as f64 * self.call(node.bytes as f64 / node.calls as f64) }
-    }
+/// Seconds of a node's calls.
+fn price(line: &Line, node: &Totals) -> f64 {
+    if node.calls == 0 { 0.0 } else { node.calls as f64 * call(line, node.bytes as f64 / node.calls as f64) }
+}
 
-    /// A call that carries so many bytes: on the line between the two that were measured, or beyond the last.
-    fn call(&self, bytes: f64) -> f64 {
-        let [small, page, large] = self.calls;
-        let (from, to) = if bytes <= page.0 { (small, page) } else { (page, large) };
-        let share = (bytes.max(small.0) - from.0) / (to.0 - from.0);
-        (from.1 + share * (to.1 - from.1)).max(small.1)
-    }
+/// A call that carries so many bytes: on the line between the two that were measured, or beyond the last.
+fn call([small, page, large]: &Line, bytes: f64) -> f64 {
+    let (from, to) = if bytes <= page.0 { (small, page) } else { (page, large) };
+    let share = (bytes.max(small.0) - from.0) / (to.0 - from.0);
+    (from.1 + share * (to.1 - from.1)).max(small.1)
 }
 
 /// Messages that belong to no fault and to no call.
@@ -143,11 +163,13 @@ mod tests {
 
     const COSTS: Costs = Costs {
         fetch: 40e-6,
+        ahead: 5e-6,
         first_touch: 20e-6,
         upgrade: 30e-6,
         message: 5e-6,
         lone_message: 2e-6,
         calls: [(200.0, 10e-6), (4_200.0, 14e-6), (64_200.0, 44e-6)],
+        lone_calls: [(200.0, 5e-6), (4_200.0, 7e-6), (64_200.0, 22e-6)],
     };
 
     fn form(over: Over, nodes: Vec<Totals>) -> Form {
@@ -182,11 +204,19 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_come_with_others_cost_less_than_those_of_a_fault() {
+        let node = Totals { pages: 10, read_faults: 2, messages: 20, ..Totals::default() };
+        let seconds = COSTS.predict(0.0, &form(Over::Dsm, vec![node, Totals::default()]));
+        assert!(near(seconds, 2.0 * 40e-6 + 8.0 * 5e-6), "{seconds}");
+    }
+
+    #[test]
     fn calls_pay_for_each_and_for_what_it_carries() {
         for (bytes, each) in [(100.0, 10e-6), (2_200.0, 12e-6), (34_200.0, 29e-6), (124_200.0, 74e-6)] {
             let node = Totals { calls: 10, messages: 20, bytes: (10.0 * bytes) as u64, ..Totals::default() };
-            let seconds = COSTS.predict(0.0, &form(Over::Rpc, vec![node, Totals::default()]));
-            assert!(near(seconds, 10.0 * each), "{bytes}: {seconds}");
+            let both = COSTS.predict(0.0, &form(Over::Rpc, vec![node, node]));
+            let alone = COSTS.predict(0.0, &form(Over::Rpc, vec![node, Totals::default()]));
+            assert!(near(both, 10.0 * each) && near(alone, 5.0 * each), "{bytes}: {both}, {alone}");
         }
     }
 

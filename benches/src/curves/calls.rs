@@ -13,6 +13,8 @@ use super::node::{consume, median, say, shuffled, text};
 pub const NULL_CALL: &str = "call, both sides polling";
 /// The rung of a call whose result is as large as a page.
 pub const PAGE_CALL: &str = "call that brings a page's worth of bytes";
+/// The rung of a large call.
+pub const LARGE_CALL: &str = "call that brings 64 KiB";
 /// The rung of a call of no work while another process calls, too.
 pub const BUSY_CALL: &str = "call, while two processes call";
 /// The rung of a call with a page's worth of bytes while another process calls, too.
@@ -78,19 +80,20 @@ pub(super) fn rungs(dsm: &Dsm, samples: usize) -> Result<(), String> {
     let words = WordsClient::new(desk.client());
     let get = || words.get(1).map(drop).map_err(text);
     let bytes = |count: usize| words.bytes(count as u32).map(drop).map_err(text);
-    let page = || bytes(dsm_core::PAGE_BYTES);
+    let (page, large) = (|| bytes(dsm_core::PAGE_BYTES), || bytes(LARGE_BYTES));
     if dsm.rank() == 1 {
         let timed =
             |call: &dyn Fn() -> Result<(), String>| (0..samples).map(|_| seconds(call)).collect::<Result<Vec<_>, _>>();
         say(NULL_CALL, 0.0, median(timed(&get)?));
         say(PAGE_CALL, 0.0, median(timed(&page)?));
+        say(LARGE_CALL, 0.0, median(timed(&large)?));
         let impairments = Impairments { loss: 0.05, seed: 1, ..Impairments::default() };
         let lossy = WordsClient::new(desk.another(impairments).map_err(text)?);
         say(LOST_CALL, 0.0, median(lost(&lossy, samples / 20)?));
     }
     at_once(dsm, BUSY_CALL, samples, |_| get())?;
     at_once(dsm, BUSY_PAGE_CALL, samples, |_| page())?;
-    at_once(dsm, BUSY_LARGE_CALL, samples / 4, |_| bytes(LARGE_BYTES))
+    at_once(dsm, BUSY_LARGE_CALL, samples / 4, |_| large())
 }
 
 /// What an access costs on average, waiting for the processor included, while nodes 0 and 1 do the same.

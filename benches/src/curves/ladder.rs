@@ -10,6 +10,8 @@ use super::node::{consume, median, say, shuffled, text};
 
 /// The rung of a fetched page while another process fetches, too.
 pub const BUSY_FETCH: &str = "read fetched, while two processes fetch";
+/// The rung of a page that comes with others, which were asked for ahead, while another process reads so, too.
+pub const BUSY_AHEAD: &str = "page read in order, while two read so";
 /// The rung of a store that invalidates while another process does the same.
 pub const BUSY_UPGRADE: &str = "write that invalidates, while two do so";
 /// The rung of an atomic operation while another process does the same.
@@ -38,12 +40,17 @@ fn fetch_add(dsm: &Dsm, samples: usize) -> Result<(), String> {
 /// Nodes 0 and 1 fetch each other's pages, and then store to them.
 fn pages_at_once(dsm: &Dsm, samples: usize) -> Result<(), String> {
     const WORDS: usize = dsm_core::PAGE_BYTES / 8;
-    let array = |node| dsm.alloc::<u64>(samples * WORDS, Placement::Node(node)).map_err(text);
-    let arrays = [array(0)?, array(1)?];
     let me = dsm.rank();
-    if let Some(mine) = arrays.get(me) {
-        (0..samples).for_each(|page| mine.set(page * WORDS, 1));
-    }
+    let written = |node| {
+        let array = dsm.alloc::<u64>(samples * WORDS, Placement::Node(node)).map_err(text)?;
+        if me == node {
+            (0..samples).for_each(|page| array.set(page * WORDS, 1));
+        }
+        Ok::<_, String>(array)
+    };
+    let in_order = [written(0)?, written(1)?][1 - me.min(1)];
+    at_once(dsm, BUSY_AHEAD, samples, |page| consume(in_order.get(page * WORDS)))?;
+    let arrays = [written(0)?, written(1)?];
     let (order, theirs) = (shuffled(samples, 2), arrays[1 - me.min(1)]);
     at_once(dsm, BUSY_FETCH, samples, |index| consume(theirs.get(order[index] * WORDS)))?;
     at_once(dsm, BUSY_UPGRADE, samples, |index| theirs.set(order[index] * WORDS, 2))?;

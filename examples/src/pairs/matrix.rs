@@ -13,7 +13,7 @@ pub const PAIR: Pair = Pair {
     name: "matrix",
     shows: "much work on data that all read",
     unit: "rows and columns",
-    size: 256,
+    size: 128,
     quick_size: 24,
     forms: &[
         Form {

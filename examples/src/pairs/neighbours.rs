@@ -18,7 +18,7 @@ pub const PAIR: Pair = Pair {
     name: "neighbours",
     shows: "false sharing",
     unit: "times that each node counts",
-    size: 1_000_000,
+    size: 2_000_000,
     quick_size: 5_000,
     forms: &[
         Form {

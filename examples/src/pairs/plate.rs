@@ -20,7 +20,7 @@ pub const PAIR: Pair = Pair {
     name: "plate",
     shows: "neighbours that exchange their edges",
     unit: "rounds",
-    size: 100,
+    size: 50,
     quick_size: 3,
     forms: &[
         Form {

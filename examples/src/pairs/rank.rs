@@ -21,7 +21,7 @@ pub const PAIR: Pair = Pair {
     name: "rank",
     shows: "a graph whose edges lead everywhere",
     unit: "rounds of PageRank",
-    size: 10,
+    size: 5,
     quick_size: 1,
     forms: &[
         Form {

@@ -26,7 +26,7 @@ pub const PAIR: Pair = Pair {
         Form {
             name: "dsm",
             over: Over::Dsm,
-            what: "sorted first, then one piece for each node",
+            what: "one piece for each node",
             items: &["fn keys", "fn owner", "fn pieces", "fn in_pieces"],
             run: in_pieces,
         },
@@ -77,14 +77,11 @@ fn digest(first: usize, keys: &[u64]) -> u64 {
     (first..).zip(keys).map(|(place, key)| (place as u64 % 1_024 + 1) * (key >> 44)).sum()
 }
 
-/// Sorted keys, cut where the next node's begin.
-fn pieces(mut sorted: &[u64], nodes: usize) -> Vec<&[u64]> {
-    let cut = |node| {
-        let (piece, rest) = sorted.split_at(sorted.partition_point(|key| owner(*key, nodes) <= node));
-        sorted = rest;
-        piece
-    };
-    (0..nodes).map(cut).collect()
+/// For each node the keys that end there, in no order.
+fn pieces(keys: &[u64], nodes: usize) -> Vec<Vec<u64>> {
+    let mut pieces = vec![Vec::with_capacity(keys.len() / nodes); nodes];
+    keys.iter().for_each(|key| pieces[owner(*key, nodes)].push(*key));
+    pieces
 }
 
 fn one_by_one(dsm: &Dsm, size: u64) -> Result<Outcome, PairError> {
@@ -116,11 +113,10 @@ fn in_pieces(dsm: &Dsm, size: u64) -> Result<Outcome, PairError> {
     // Lengths of the pieces, those of one sender on a page.
     let lengths = dsm.alloc::<u64>(nodes * nodes.next_multiple_of(PAGE), Placement::Block)?;
     let length_of = |sender: usize, receiver: usize| sender * nodes.next_multiple_of(PAGE) + receiver;
-    let mut keys: Vec<_> = keys(me as u64, size).collect();
+    let keys: Vec<_> = keys(me as u64, size).collect();
     measured(dsm, || {
-        keys.sort_unstable();
         for (receiver, piece) in pieces(&keys, nodes).into_iter().enumerate() {
-            buckets.write((receiver * nodes + me) * room, piece);
+            buckets.write((receiver * nodes + me) * room, &piece);
             lengths.set(length_of(me, receiver), piece.len() as u64);
         }
         dsm.barrier();
@@ -170,11 +166,10 @@ fn call(dsm: &Dsm, size: u64, cut: fn(&[u64]) -> Vec<&[u64]>) -> Result<Outcome,
     let (me, nodes) = (dsm.rank(), dsm.size());
     let desk = Desk::open(dsm, || BucketsServer::new(Owner { buckets: Held::new(vec![Vec::new(); nodes]) }))?;
     let buckets = BucketsClient::new(desk.client());
-    let mut keys: Vec<_> = keys(me as u64, size).collect();
+    let keys: Vec<_> = keys(me as u64, size).collect();
     desk.measured(dsm, || {
-        keys.sort_unstable();
         for (receiver, piece) in (0..).zip(pieces(&keys, nodes)) {
-            cut(piece).into_iter().try_for_each(|keys| buckets.put(receiver, keys.to_vec()))?;
+            cut(&piece).into_iter().try_for_each(|keys| buckets.put(receiver, keys.to_vec()))?;
         }
         dsm.barrier();
         let (first, mut mine) = buckets.take(me as u32)?;

@@ -21,7 +21,7 @@ pub const PAIR: Pair = Pair {
     name: "stream",
     shows: "large items from one to all others",
     unit: "items for each taker",
-    size: 200,
+    size: 100,
     quick_size: 4,
     forms: &[
         Form {

@@ -20,7 +20,7 @@ pub const PAIR: Pair = Pair {
     name: "table",
     shows: "a hash table with popular keys",
     unit: "operations of each node",
-    size: 4_000,
+    size: 2_000,
     quick_size: 100,
     forms: &[
         Form {

@@ -15,7 +15,7 @@ pub const PAIR: Pair = Pair {
     name: "tickets",
     shows: "one hot word",
     unit: "numbers that each node draws",
-    size: 4_096,
+    size: 2_048,
     quick_size: 128,
     forms: &[
         Form {
