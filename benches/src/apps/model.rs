@@ -1,13 +1,12 @@
 //! What a job should cost, reckoned from its counts and from what single accesses cost.
 //!
 //! Over shared memory: *local work + faults x cost of a fault + messages x cost of a message*. Local work is what the job takes in one
-//! plain process, divided by the nodes. A node waits for its own faults, pages that come with that of a fault cost what a page costs that
-//! is read in order, and the node that has the most to do ends the job; but where nodes
-//! mostly wait for locks, they do what they do in turns, and it adds up. The messages that are left when those of the faults are taken
-//! away are round trips of locks, atomic operations and barriers. Where all nodes have as many faults and calls, these are as dear as while
-//! both do so, and divided among them; where one node has all faults and calls, or none has any, they are as cheap as undisturbed ones, and
-//! come one after the other. Over RPC: *local work + calls x cost of a call*, which depends on how many bytes it carries and on whether
-//! another node calls, and barriers.
+//! plain process, divided by the nodes. A node waits for its own faults; a page that comes along with that of a fault costs what a page
+//! costs that is read in order. The node that has the most to do ends the job; but where nodes mostly wait for locks, they do what they do
+//! in turns, and it adds up. The messages that are left when those of the faults are taken away are round trips of locks, atomic operations
+//! and barriers. Where all nodes have as many faults and calls, these are as dear as while both do so, and divided among them; where one
+//! node has all faults and calls, or none has any, they are as cheap as undisturbed ones, and come one after the other. Over RPC: *local
+//! work + calls x cost of a call*, which depends on how many bytes it carries and on whether another node calls, and barriers.
 //!
 //! Every cost comes from the ladder of the same run, and the local work from a plain process. Nothing is fitted to the jobs, and what is
 //! not in the formula is not accounted for: waiting for each other's turn, queues, processors that are shared with the engines.
