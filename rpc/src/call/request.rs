@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::codec::{self, ByteOrder, Encoded};
+use crate::codec::{self, ByteOrder, CodecError, Encoded};
 
 use super::json;
 use super::message::MethodId;
@@ -76,18 +76,12 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// [`Refusal::BadArguments`] if they are no such tuple.
-    #[inline]
+    #[inline(always)]
     pub fn arguments<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
         match &mut self.form {
-            Form::Encoded { arguments, order } => {
-                codec::decode_in(*order, arguments).map_err(|error| Refusal::BadArguments(error.to_string()))
-            }
-            Form::Kept { arguments, order } => {
-                codec::decode_keeping(*order, arguments).map_err(|error| Refusal::BadArguments(error.to_string()))
-            }
-            Form::Json(request) => {
-                json::arguments(std::mem::take(&mut request.arguments), request.names).map_err(Refusal::BadArguments)
-            }
+            Form::Encoded { arguments, order } => codec::decode_in(*order, arguments).map_err(bad_arguments),
+            Form::Kept { arguments, order } => kept_arguments(*order, arguments),
+            Form::Json(request) => json_arguments(request),
         }
     }
 
@@ -95,14 +89,13 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// [`Refusal::BadResult`] if it cannot be encoded.
-    #[inline]
+    #[inline(always)]
     pub fn answer<T: Serialize>(&mut self, result: &T) -> Result<(), Refusal> {
         match &self.form {
             Form::Encoded { order, .. } | Form::Kept { order, .. } => {
-                codec::encode_lending(*order, result, self.reply).map_err(|error| Refusal::BadResult(error.to_string()))
+                codec::encode_lending(*order, result, self.reply).map_err(bad_result)
             }
-            Form::Json(_) => serde_json::to_writer(&mut self.reply.bytes, result)
-                .map_err(|error| Refusal::BadResult(error.to_string())),
+            Form::Json(_) => json_answer(self.reply, result),
         }
     }
 
@@ -121,4 +114,31 @@ impl<'a> Request<'a> {
             }
         }
     }
+}
+
+// Apart, so that the way of nearly every request is short enough to become a part of the stub.
+
+#[inline(never)]
+fn kept_arguments<T: DeserializeOwned>(order: ByteOrder, arguments: &bytes::Bytes) -> Result<T, Refusal> {
+    codec::decode_keeping(order, arguments).map_err(bad_arguments)
+}
+
+#[cold]
+fn json_arguments<T: DeserializeOwned>(request: &mut JsonRequest) -> Result<T, Refusal> {
+    json::arguments(std::mem::take(&mut request.arguments), request.names).map_err(Refusal::BadArguments)
+}
+
+#[cold]
+fn json_answer<T: Serialize>(reply: &mut Encoded, result: &T) -> Result<(), Refusal> {
+    serde_json::to_writer(&mut reply.bytes, result).map_err(bad_result)
+}
+
+#[cold]
+fn bad_arguments(error: CodecError) -> Refusal {
+    Refusal::BadArguments(error.to_string())
+}
+
+#[cold]
+fn bad_result(error: impl std::fmt::Display) -> Refusal {
+    Refusal::BadResult(error.to_string())
 }

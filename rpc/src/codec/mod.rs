@@ -122,11 +122,21 @@ pub(crate) fn encode_lending<T: Serialize + ?Sized>(
 
 #[inline]
 fn encode_into<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut impl Output) -> Result<(), CodecError> {
-    let written = match order.is_big() {
-        true => value.serialize(&mut Encoder::<true, _> { out }),
-        false => value.serialize(&mut Encoder::<false, _> { out }),
-    };
-    written.map_err(|fault| *fault.0)
+    if order.is_big() {
+        return encode_as::<true, T>(value, out);
+    }
+    encode_little(value, out)
+}
+
+/// Out of the way, so that the order that everybody uses is as small as if there were no other.
+#[cold]
+fn encode_little<T: Serialize + ?Sized>(value: &T, out: &mut impl Output) -> Result<(), CodecError> {
+    encode_as::<false, T>(value, out)
+}
+
+#[inline]
+fn encode_as<const BIG: bool, T: Serialize + ?Sized>(value: &T, out: &mut impl Output) -> Result<(), CodecError> {
+    value.serialize(&mut Encoder::<BIG, _> { out }).map_err(|fault| *fault.0)
 }
 
 /// Reads one value that fills `bytes` exactly.
@@ -144,10 +154,16 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 /// As for [`decode`].
 #[inline]
 pub fn decode_in<T: DeserializeOwned>(order: ByteOrder, bytes: &[u8]) -> Result<T, CodecError> {
-    match order.is_big() {
-        true => decode_from::<true, T>(bytes),
-        false => decode_from::<false, T>(bytes),
+    if order.is_big() {
+        return decode_from::<true, T>(bytes);
     }
+    decode_little(bytes)
+}
+
+/// As [`encode_little`].
+#[cold]
+fn decode_little<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    decode_from::<false, T>(bytes)
 }
 
 /// The same; a long [`Bytes`] in it keeps its part of `source`, and is not copied.
