@@ -55,12 +55,12 @@ pub const PAIR: Pair = Pair {
     ],
     answer: |nodes, size| {
         takers(nodes)
-            .map(|taker| (0..size).map(|number| sum(&item(taker, number))).fold(0, u64::wrapping_add))
+            .map(|taker| (0..size).map(|number| sum(item(taker, number))).fold(0, u64::wrapping_add))
             .fold(0, u64::wrapping_add)
     },
     source: include_str!("stream.rs"),
     plain: |nodes, size| {
-        let all = |taker| (0..size).map(move |number| sum(&item(taker, number))).fold(0, u64::wrapping_add);
+        let all = |taker| (0..size).map(move |number| sum(item(taker, number))).fold(0, u64::wrapping_add);
         timed(|| takers(nodes).map(all).fold(0, u64::wrapping_add))
     },
 };
@@ -79,7 +79,14 @@ struct Maker;
 
 impl Source for Maker {
     fn item(&self, taker: u64, number: u64) -> Bytes {
-        item(taker, number).iter().flat_map(|word| word.to_le_bytes()).collect()
+        let mut bytes = vec![0; 8 * ITEM];
+        bytes
+            .as_chunks_mut()
+            .0
+            .iter_mut()
+            .zip(item(taker, number))
+            .for_each(|(there, word)| *there = word.to_le_bytes());
+        Bytes::from(bytes)
     }
 }
 
@@ -87,14 +94,15 @@ fn takers(nodes: u64) -> std::ops::Range<u64> {
     if nodes == 1 { 0..1 } else { 1..nodes }
 }
 
-fn item(taker: u64, number: u64) -> Vec<u64> {
+/// The words of an item.
+fn item(taker: u64, number: u64) -> impl Iterator<Item = u64> {
     let seed = mixed((taker << 32) + number);
-    (0..ITEM as u64).map(|word| seed.wrapping_add(word * word)).collect()
+    (0..ITEM as u64).map(move |word| seed.wrapping_add(word * word))
 }
 
 /// What a taker hands in for an item.
-fn sum(words: &[u64]) -> u64 {
-    words.iter().fold(0, |sum: u64, word| sum.rotate_left(1).wrapping_add(*word)) >> 16
+fn sum(words: impl Iterator<Item = u64>) -> u64 {
+    words.fold(0, |sum: u64, word| sum.rotate_left(1).wrapping_add(word)) >> 16
 }
 
 /// A ring of items for each taker, and two counts: of what was made, and of what was taken.
@@ -134,7 +142,7 @@ impl<'d> Rings<'d> {
         for number in 0..size {
             for taker in takers.clone() {
                 await_that(|| number < self.length || self.taken.get(self.count(taker)) + self.length > number);
-                self.items.write(self.start(taker, number), &item(taker, number));
+                self.items.write(self.start(taker, number), &item(taker, number).collect::<Vec<_>>());
                 self.made.set(self.count(taker), number + 1);
             }
         }
@@ -150,7 +158,7 @@ impl<'d> Rings<'d> {
             }
             self.items.read(start, &mut words);
             self.taken.set(self.count(taker), number + 1);
-            handed_in = handed_in.wrapping_add(sum(&words));
+            handed_in = handed_in.wrapping_add(sum(words.iter().copied()));
         }
         handed_in
     }
@@ -183,10 +191,7 @@ fn fetch(dsm: &Dsm, size: u64, ahead: bool) -> Result<Outcome, PairError> {
     let me = dsm.rank() as u64;
     let is_taker = takers(dsm.size() as u64).contains(&me);
     let source = SourceClient::new(desk.client());
-    let handed_in = |bytes: &Bytes| {
-        let words: Vec<_> = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        sum(&words)
-    };
+    let handed_in = |bytes: &Bytes| sum(bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)));
     desk.measured(dsm, || {
         if !is_taker {
             return Ok(0);
