@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use benches::curves::calls::BUSY_CALLS_AFTER_WORK;
 use benches::page::results::{
     Bar, Check, Death, Form, How, Job, Missed, Over, Part, Point, Prediction, Results, Series, Spread, Time, Variation,
 };
@@ -61,6 +62,7 @@ fn results() -> Results {
         size: 1_000_000,
         unit: "numbers that each node draws".into(),
         plain: spread(1e-6),
+        together: spread(1.5e-6),
         forms: vec![
             form("dsm-naive", Over::Dsm, 3.0),
             form("dsm", Over::Dsm, 1e-4 * 10.0_f64.powi(place as i32)),
@@ -116,6 +118,7 @@ fn results() -> Results {
         "load of a page that is here",
         "read fetched, while two processes fetch",
         "write that invalidates, while two do so",
+        BUSY_CALLS_AFTER_WORK[1],
         HOSTILE,
     ];
     Results {

@@ -31,6 +31,8 @@ pub struct Totals {
     pub pages: u64,
     /// Pages that others took away because they wrote.
     pub invalidations: u64,
+    /// Barriers passed.
+    pub barriers: u64,
     /// Calls made.
     pub calls: u64,
     /// Time that threads waited for pages.
@@ -78,6 +80,7 @@ impl Totals {
             upgrade_faults: counts(self.upgrade_faults, other.upgrade_faults),
             pages: counts(self.pages, other.pages),
             invalidations: counts(self.invalidations, other.invalidations),
+            barriers: counts(self.barriers, other.barriers),
             calls: counts(self.calls, other.calls),
             page_wait: times(self.page_wait, other.page_wait),
             lock_wait: times(self.lock_wait, other.lock_wait),
@@ -123,6 +126,7 @@ impl From<Stats> for Totals {
             upgrade_faults: stats.upgrade_faults,
             pages: stats.pages_received,
             invalidations: stats.invalidations,
+            barriers: stats.barriers,
             page_wait: stats.fault_wait,
             lock_wait: stats.lock_wait,
             atomic_wait: stats.atomic_wait,

@@ -57,13 +57,16 @@ pub fn jobs(plan: &Plan, runs: &Runs) -> Vec<Job> {
                 nodes: middle.nodes.clone(),
             })
         });
-        let plain = pair.forms.iter().filter_map(|form| runs_of(form.name)).flatten().map(|run| run.plain);
+        let of_all = |seconds: fn(&Run) -> f64| {
+            Spread::of(pair.forms.iter().filter_map(|form| runs_of(form.name)).flatten().map(seconds).collect())
+        };
         Job {
             name: pair.name.into(),
             shows: pair.shows.into(),
             size: Case::BASE.size.of(pair, plan.quick),
             unit: pair.unit.into(),
-            plain: Spread::of(plain.collect()),
+            plain: of_all(|run| run.plain),
+            together: of_all(|run| run.together),
             forms: forms.collect(),
         }
     });

@@ -4,23 +4,27 @@ use std::time::{Duration, Instant};
 
 use dsm_core::{Dsm, Placement, SharedArray};
 use examples::pairs::desk::Desk;
-use rpc::Bytes;
 use rpc::impair::Impairments;
 
 use super::node::{consume, median, say, shuffled, text};
+use super::work::Work;
 
 /// The rung of a call of no work.
 pub const NULL_CALL: &str = "call, both sides polling";
-/// The rung of a call whose result is as large as a page.
-pub const PAGE_CALL: &str = "call that brings a page's worth of bytes";
-/// The rung of a large call.
-pub const LARGE_CALL: &str = "call that brings 64 KiB";
-/// The rung of a call of no work while another process calls, too.
-pub const BUSY_CALL: &str = "call, while two processes call";
-/// The rung of a call with a page's worth of bytes while another process calls, too.
-pub const BUSY_PAGE_CALL: &str = "call for a page's worth, while two do so";
-/// The rung of a large call while another process calls, too.
-pub const BUSY_LARGE_CALL: &str = "call for 64 KiB, while two do so";
+/// The rungs of calls of one process: of no work, for a page's worth of bytes, and for [`LARGE_BYTES`].
+pub const CALLS: [&str; 3] = [NULL_CALL, "call that brings a page's worth of bytes", "call that brings 64 KiB"];
+/// The same where the caller does [`WORK`](super::work::WORK) before each.
+pub const CALLS_AFTER_WORK: [&str; 3] =
+    ["call after work", "call for a page's worth, after work", "call for 64 KiB, after work"];
+/// The same while two processes call.
+pub const BUSY_CALLS: [&str; 3] =
+    ["call, while two processes call", "call for a page's worth, while two do so", "call for 64 KiB, while two do so"];
+/// The same while two processes call, each after work.
+pub const BUSY_CALLS_AFTER_WORK: [&str; 3] = [
+    "call after work, while two do so",
+    "call for a page's worth, after work, while two do so",
+    "call for 64 KiB, after work, while two do so",
+];
 /// Bytes of a large result.
 pub const LARGE_BYTES: usize = 64 << 10;
 /// The rung of a call whose request is lost.
@@ -38,8 +42,8 @@ pub trait Words {
     /// The sum of several.
     #[rpc(inline)]
     fn sum(&self, indices: Vec<u64>) -> u64;
-    /// So many bytes.
-    fn bytes(&self, count: u32) -> Bytes;
+    /// So many words.
+    fn several(&self, count: u32) -> Vec<u64>;
 }
 
 /// Words at a server.
@@ -59,8 +63,8 @@ impl Words for Held {
         indices.into_iter().map(|index| self.get(index)).fold(0, u64::wrapping_add)
     }
 
-    fn bytes(&self, count: u32) -> Bytes {
-        Bytes::from(vec![7; LARGE_BYTES.min(count as usize)])
+    fn several(&self, count: u32) -> Vec<u64> {
+        vec![7; (LARGE_BYTES / 8).min(count as usize)]
     }
 }
 
@@ -79,21 +83,28 @@ pub(super) fn rungs(dsm: &Dsm, samples: usize) -> Result<(), String> {
     let desk = Desk::open(dsm, || WordsServer::new(Held::default())).map_err(text)?;
     let words = WordsClient::new(desk.client());
     let get = || words.get(1).map(drop).map_err(text);
-    let bytes = |count: usize| words.bytes(count as u32).map(drop).map_err(text);
+    let bytes = |count: usize| words.several((count / 8) as u32).map(drop).map_err(text);
     let (page, large) = (|| bytes(dsm_core::PAGE_BYTES), || bytes(LARGE_BYTES));
+    let calls: [&dyn Fn() -> Result<(), String>; 3] = [&get, &page, &large];
+    // The first ones take twice as long: it takes the kernel as many to find a processor for each thread.
+    (0..samples).try_for_each(|_| get())?;
+    let (nothing, work) = (Work::default(), Work::measured());
+    for (place, call) in calls.into_iter().enumerate() {
+        // A large one takes as long as several small ones.
+        let samples = if place == 2 { samples / 4 } else { samples };
+        let rung = |name, who, work| on_average(dsm, name, who, work, samples, |_| call());
+        rung(CALLS[place], Who::One, nothing)?;
+        rung(CALLS_AFTER_WORK[place], Who::One, work)?;
+        rung(BUSY_CALLS[place], Who::Two, nothing)?;
+        rung(BUSY_CALLS_AFTER_WORK[place], Who::Two, work)?;
+    }
     if dsm.rank() == 1 {
-        let timed =
-            |call: &dyn Fn() -> Result<(), String>| (0..samples).map(|_| seconds(call)).collect::<Result<Vec<_>, _>>();
-        say(NULL_CALL, 0.0, median(timed(&get)?));
-        say(PAGE_CALL, 0.0, median(timed(&page)?));
-        say(LARGE_CALL, 0.0, median(timed(&large)?));
         let impairments = Impairments { loss: 0.05, seed: 1, ..Impairments::default() };
         let lossy = WordsClient::new(desk.another(impairments).map_err(text)?);
         say(LOST_CALL, 0.0, median(lost(&lossy, samples / 20)?));
     }
-    at_once(dsm, BUSY_CALL, samples, |_| get())?;
-    at_once(dsm, BUSY_PAGE_CALL, samples, |_| page())?;
-    at_once(dsm, BUSY_LARGE_CALL, samples / 4, |_| large())
+    dsm.barrier();
+    Ok(())
 }
 
 /// What an access costs on average, waiting for the processor included, while nodes 0 and 1 do the same.
@@ -103,14 +114,41 @@ pub(super) fn at_once(
     samples: usize,
     access: impl Fn(usize) -> Result<(), String>,
 ) -> Result<(), String> {
+    on_average(dsm, name, Who::Two, Work::default(), samples, access)
+}
+
+/// Which nodes access something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Node 1, while the others wait at a barrier.
+    One,
+    /// Nodes 0 and 1.
+    Two,
+}
+
+/// What an access costs on average, until the slower of the two has done all of its own. Whatever the work before it takes longer than
+/// alone is a part of the cost.
+fn on_average(
+    dsm: &Dsm,
+    name: &str,
+    who: Who,
+    work: Work,
+    samples: usize,
+    access: impl Fn(usize) -> Result<(), String>,
+) -> Result<(), String> {
+    let takes_part = dsm.rank() == 1 || (dsm.rank() == 0 && who == Who::Two);
     dsm.barrier();
-    if dsm.rank() < 2 {
-        let all = seconds(|| (0..samples).try_for_each(access))?;
-        if dsm.rank() == 1 {
-            say(name, 0.0, all / samples as f64);
+    let all = seconds(|| {
+        for sample in (0..samples).filter(|_| takes_part) {
+            work.work();
+            access(sample)?;
         }
+        dsm.barrier();
+        Ok(())
+    })?;
+    if dsm.rank() == 1 {
+        say(name, 0.0, all / samples as f64 - work.seconds());
     }
-    dsm.barrier();
     Ok(())
 }
 
@@ -187,7 +225,7 @@ fn calls_of(dsm: &Dsm, samples: usize) -> Result<(), String> {
         count("call, the next at once", Duration::ZERO, &|| words.get(1).map(drop).map_err(text))?;
         count("call, the next after 30 ms", Duration::from_millis(30), &|| words.get(1).map(drop).map_err(text))?;
         count("call that brings a page's worth of bytes", Duration::ZERO, &|| {
-            words.bytes(dsm_core::PAGE_BYTES as u32).map(drop).map_err(text)
+            words.several((dsm_core::PAGE_BYTES / 8) as u32).map(drop).map_err(text)
         })?;
     }
     dsm.barrier();

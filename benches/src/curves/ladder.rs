@@ -7,6 +7,7 @@ use examples::ladder::{self, Cost};
 
 use super::calls;
 use super::node::{consume, median, say, shuffled, text};
+use super::work::Work;
 
 /// The rung of a fetched page while another process fetches, too.
 pub const BUSY_FETCH: &str = "read fetched, while two processes fetch";
@@ -16,6 +17,8 @@ pub const BUSY_AHEAD: &str = "page read in order, while two read so";
 pub const BUSY_UPGRADE: &str = "write that invalidates, while two do so";
 /// The rung of an atomic operation while another process does the same.
 pub const BUSY_FETCH_ADD: &str = "fetch-and-add, while two do so";
+/// The rung of a barrier at which the others wait already.
+pub const LATE_BARRIER: &str = "barrier to which the last one comes from work";
 /// The rung of an atomic operation at another node.
 pub const FETCH_ADD: &str = "fetch-and-add at another process";
 
@@ -23,6 +26,7 @@ pub(super) fn measure(dsm: &Dsm, quick: bool) -> Result<(), String> {
     let samples = if quick { 200 } else { 1_000 };
     ladder::climb(dsm, samples, |Cost { rung, p50, .. }| say(rung.words(), 0.0, p50 / 1e9))?;
     fetch_add(dsm, samples)?;
+    late_barrier(dsm, samples);
     pages_at_once(dsm, samples)?;
     calls::rungs(dsm, samples)
 }
@@ -35,6 +39,24 @@ fn fetch_add(dsm: &Dsm, samples: usize) -> Result<(), String> {
     }
     dsm.barrier();
     Ok(())
+}
+
+/// From the moment at which node 1 comes to that at which it goes on.
+fn late_barrier(dsm: &Dsm, samples: usize) {
+    let work = Work::measured();
+    dsm.barrier();
+    let late = dsm.rank() == 1;
+    let all = seconds(|| {
+        for _ in 0..samples {
+            if late {
+                work.work();
+            }
+            dsm.barrier();
+        }
+    });
+    if late {
+        say(LATE_BARRIER, 0.0, all / samples as f64 - work.seconds());
+    }
 }
 
 /// Nodes 0 and 1 fetch each other's pages, and then store to them.

@@ -39,7 +39,7 @@ pub struct Measured(Vec<(Curve, Sample)>);
 impl Plan {
     /// In full, or in small.
     pub fn new(quick: bool) -> Plan {
-        Plan { quick, launches: if quick { 2 } else { 7 } }
+        Plan { quick, launches: if quick { 2 } else { 5 } }
     }
 
     fn round(&self) -> Vec<Launch> {

@@ -4,6 +4,7 @@
 //!
 //! * [`node`]: what a process of a launch does.
 //! * [`measure`]: the launches, and what came of them.
+//! * [`work`]: what a process does between two accesses.
 
 pub mod calls;
 mod crossing;
@@ -11,6 +12,7 @@ pub mod ladder;
 pub mod measure;
 pub mod node;
 mod sharing;
+pub mod work;
 
 use serde::{Deserialize, Serialize};
 

@@ -193,6 +193,8 @@ pub struct Job {
     pub unit: String,
     /// Seconds that all its work takes in one process and ordinary memory.
     pub plain: Spread,
+    /// The same while as many such processes run as the job has nodes: they share processors, caches and memory.
+    pub together: Spread,
     /// The ways to do it.
     pub forms: Vec<Form>,
 }

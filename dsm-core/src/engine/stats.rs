@@ -21,6 +21,8 @@ pub struct Stats {
     pub pages_zeroed: u64,
     /// Copies that this node gave up because another wrote.
     pub invalidations: u64,
+    /// Barriers passed, those of allocations included.
+    pub barriers: u64,
     /// Messages to other nodes.
     pub messages_sent: u64,
     /// Messages from other nodes.

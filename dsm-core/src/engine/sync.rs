@@ -70,6 +70,7 @@ impl Engine {
             match effect {
                 BarrierEffect::Send { to, message } => self.send(to, &message)?,
                 BarrierEffect::Released { purpose } => {
+                    self.stats.barriers += 1;
                     self.leaving |= Purpose::from_word(purpose) == Purpose::Finalize;
                     if let Some(signal) = self.barrier_waiter.take() {
                         signal.complete(0);

@@ -278,13 +278,16 @@ fn memory_file_pages() -> Result<u64, Box<dyn Error>> {
 /// Many barriers and allocations in a row.
 fn collectives() -> Part {
     let dsm = Dsm::join()?;
-    for round in 0..200u64 {
+    let (rounds, before) = (200, dsm.stats().barriers);
+    for round in 0..rounds {
         let array = dsm.alloc::<u64>(dsm.size(), Placement::Node(round as usize % dsm.size()))?;
         array.set(dsm.rank(), round);
         dsm.barrier();
         let all = (0..dsm.size()).all(|index| array.get(index) == round);
         check(all, || format!("round {round}: a store from before the barrier is not seen"))?;
     }
+    let passed = dsm.stats().barriers - before;
+    check(passed == 2 * rounds, || format!("{passed} barriers in {rounds} rounds of an allocation and a barrier"))?;
     Ok(dsm.finalize()?)
 }
 

@@ -104,7 +104,10 @@ impl All {
                 rows: deaths,
             },
             model: Part {
-                how: How { note: "costs from the ladder, work from a plain process, nothing fitted".into(), ..base },
+                how: How {
+                    note: "costs from the ladder, work from plain processes that run at once, nothing fitted".into(),
+                    ..base
+                },
                 rows: predictions,
             },
         })

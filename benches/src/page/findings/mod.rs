@@ -150,7 +150,7 @@ mod tests {
             form("rpc", Over::Rpc, rpc[1]),
         ];
         let (shows, unit) = (String::new(), String::new());
-        Job { name: name.into(), shows, size: 1, unit, plain: spread(1.0), forms }
+        Job { name: name.into(), shows, size: 1, unit, plain: spread(1.0), together: spread(1.0), forms }
     }
 
     fn part<T>(rows: Vec<T>) -> Part<T> {
