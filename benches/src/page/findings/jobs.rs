@@ -36,15 +36,6 @@ pub fn traps(part: &Part<Job>) -> String {
         let all = part.rows.iter().filter_map(|job| Some((job.name.as_str(), job.trap(over)?)));
         all.max_by(|a, b| a.1.total_cmp(&b.1))
     };
-    let beats = |job: &&Job| {
-        let naive = |over| {
-            job.forms.iter().filter(move |form| form.over == over).map(|form| form.elapsed.median).fold(0.0, f64::max)
-        };
-        matches!(
-            (job.best(Over::Dsm), job.best(Over::Rpc)),
-            (Some(dsm), Some(rpc)) if dsm.elapsed.median < naive(Over::Rpc) && rpc.elapsed.median < naive(Over::Dsm)
-        )
-    };
     match (worst(Over::Dsm), worst(Over::Rpc)) {
         (Some(dsm), Some(rpc)) => format!(
             "The naive form takes up to {} times as long as the good one over shared memory ({}), and up to {} times over RPC ({}). In {} of \
@@ -53,7 +44,7 @@ pub fn traps(part: &Part<Job>) -> String {
             dsm.0,
             amount(rpc.1, ""),
             rpc.0,
-            part.rows.iter().filter(beats).count(),
+            part.rows.iter().filter(|job| job.good_beats_naive()).count(),
             part.rows.len()
         ),
         _ => NOTHING.into(),

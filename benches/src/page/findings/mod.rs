@@ -50,11 +50,21 @@ impl Job {
 }
 
 impl Job {
-    /// How many times longer the worst form over this takes than the best.
+    /// Seconds of its naive form over this, or of its good one.
+    fn median(&self, over: Over, naive: bool) -> Option<f64> {
+        let mut forms = self.forms.iter().filter(|form| form.over == over);
+        forms.find(|form| form.name.ends_with("-naive") == naive).map(|form| form.elapsed.median)
+    }
+
+    /// How many times as long the naive form over this takes as the good one: less than once where it is the quicker one.
     pub fn trap(&self, over: Over) -> Option<f64> {
-        let times = self.forms.iter().filter(|form| form.over == over).map(|form| form.elapsed.median);
-        let best = self.best(over)?.elapsed.median;
-        Some(times.fold(best, f64::max) / best)
+        Some(self.median(over, true)? / self.median(over, false)?)
+    }
+
+    /// Whether the good form of either beats the naive form of the other.
+    fn good_beats_naive(&self) -> bool {
+        let beats = |good, naive| Some(self.median(good, false)? < self.median(naive, true)?);
+        beats(Over::Dsm, Over::Rpc) == Some(true) && beats(Over::Rpc, Over::Dsm) == Some(true)
     }
 }
 
@@ -184,6 +194,8 @@ mod tests {
         assert!(text.contains("No difference beyond the confidence intervals in c."), "{text}");
         let text = jobs::traps(&results.jobs);
         assert!(text.contains("up to 9 times as long as the good one over shared memory"), "{text}");
+        let quicker = job("d", [1.0, 2.0], [4.0, 4.0]);
+        assert_eq!((quicker.trap(Over::Dsm), quicker.trap(Over::Rpc)), (Some(0.5), Some(1.0)));
     }
 
     #[test]
