@@ -88,7 +88,7 @@ pub struct Plan {
 impl Plan {
     /// In full, or in small.
     pub fn new(quick: bool, jobs: Vec<String>) -> Plan {
-        let (base, nodes, others) = if quick { (6, 2, 1) } else { (9, 5, 3) };
+        let (base, nodes, others) = if quick { (5, 1, 1) } else { (9, 5, 3) };
         let losses: &[u32] = if quick { &[5] } else { &[1, 5] };
         let sizes: &[Size] = if quick { &[Size::Large] } else { &[Size::Small, Size::Large] };
         let mut cases = vec![(Case::BASE, base)];
