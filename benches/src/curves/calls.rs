@@ -27,6 +27,9 @@ pub const BUSY_CALLS_AFTER_WORK: [&str; 3] = [
 ];
 /// Bytes of a large result.
 pub const LARGE_BYTES: usize = 64 << 10;
+/// Calls before the first one that counts. In the first ten milliseconds or so a call takes twice as long as after them; polling that rests
+/// because others have just computed (`rpc::driver`'s `Polling`) would explain it, and so would threads that have found no processor yet.
+const SETTLING_CALLS: usize = 1_000;
 /// The rung of a call whose request is lost.
 pub const LOST_CALL: &str = "call whose first datagram is lost";
 
@@ -86,8 +89,7 @@ pub(super) fn rungs(dsm: &Dsm, samples: usize) -> Result<(), String> {
     let bytes = |count: usize| words.several((count / 8) as u32).map(drop).map_err(text);
     let (page, large) = (|| bytes(dsm_core::PAGE_BYTES), || bytes(LARGE_BYTES));
     let calls: [&dyn Fn() -> Result<(), String>; 3] = [&get, &page, &large];
-    // The first ones take twice as long: it takes the kernel as many to find a processor for each thread.
-    (0..samples).try_for_each(|_| get())?;
+    (0..SETTLING_CALLS).try_for_each(|_| get())?;
     let (nothing, work) = (Work::default(), Work::measured());
     for (place, call) in calls.into_iter().enumerate() {
         // A large one takes as long as several small ones.

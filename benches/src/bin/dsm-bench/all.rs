@@ -80,7 +80,7 @@ impl All {
         let bars = |curve, note: &str| Part::<Bar> { how: curve_how(note), rows: measured.bars(curve) };
         let base = of_apps::how(&jobs);
         let of_jobs = Part { how: base.clone(), rows: apps::measure::jobs(&jobs, &runs) };
-        let ladder = bars(Curve::Ladder, "3 nodes, AES-256-GCM; where two processes do the same, means");
+        let ladder = bars(Curve::Ladder, "3 nodes, AES-256-GCM; calls, and where two processes do the same: means");
         let predictions = model::predictions(&ladder.rows, &of_jobs.rows);
         let variations = How {
             repetitions: jobs.cases.iter().map(|(_, launches)| *launches).min().unwrap_or(0),
