@@ -77,14 +77,15 @@ impl Caller {
         if let Some(failure) = &self.failure {
             return Err(CallError::new(CallErrorKind::Closed(failure.clone()), Ran::No));
         }
-        let call = self.table.begin(target, driver.time(began), timeout, arguments)?;
+        let (began, now) = (driver.time(began), driver.time(now));
+        let call = self.table.begin(target, began, timeout, arguments)?;
         self.counters.calls += 1;
         if self.unsent.len() > 2 * self.table.len() {
             let table = &mut self.table;
             self.unsent.retain(|call| table.waiting(*call).is_some());
         }
         self.unsent.push_back(call);
-        self.pump(driver, driver.time(now));
+        self.pump(driver, now);
         Ok(call)
     }
 
@@ -301,7 +302,7 @@ impl Role for Caller {
 
     fn take_errands(&mut self, _errands: &mut Vec<Self::Errand>) {}
 
-    fn run(errand: Self::Errand) -> Self::Done {
+    fn run(errand: Self::Errand, _now: Instant) -> Self::Done {
         errand
     }
 

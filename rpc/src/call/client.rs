@@ -201,6 +201,10 @@ impl Client {
         how: How,
         arguments: &A,
     ) -> Result<Request, CallError> {
+        let mut buffer = Encoded::from(Scratch::get());
+        if let Err(error) = codec::encode_lending(self.order, arguments, &mut buffer) {
+            return Err(CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No));
+        }
         let began = Instant::now();
         let deadline = Context::current_deadline();
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(began));
@@ -208,11 +212,7 @@ impl Client {
         if timeout.is_zero() {
             return Err(CallError::new(CallErrorKind::Timeout(timeout), Ran::No));
         }
-        let mut buffer = Encoded::from(Scratch::get());
-        match codec::encode_lending(self.order, arguments, &mut buffer) {
-            Ok(()) => Ok(Request { target: Target { service, method, how }, began, timeout, arguments: buffer }),
-            Err(error) => Err(CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No)),
-        }
+        Ok(Request { target: Target { service, method, how }, began, timeout, arguments: buffer })
     }
 
     /// What was done so far, by all clones together; by a client of a name, with the server that it calls at present.
@@ -241,7 +241,7 @@ impl From<CallKind> for How {
 /// A call that is ready to be made.
 pub(crate) struct Request {
     pub(crate) target: Target,
-    /// When its time began: what passes until it is sent counts.
+    /// When its time began, with its arguments encoded: what passes until it is sent counts.
     pub(crate) began: Instant,
     pub(crate) timeout: Duration,
     /// Encoded.
@@ -290,9 +290,11 @@ impl Shared {
 
     /// Calls and waits.
     fn call(&self, request: Request) -> Outcome {
-        let mut core = self.endpoint.lock();
-        // To come here may have taken a while, behind others.
-        let now = Instant::now();
+        let (mut core, now) = match self.endpoint.try_lock() {
+            Some(core) => (core, request.began),
+            // That took a while, behind others.
+            None => (self.endpoint.lock(), Instant::now()),
+        };
         let inner = &mut *core;
         let begun = inner.role.begin(&mut inner.driver, now, request);
         match begun {

@@ -48,8 +48,8 @@ pub(crate) trait Role: Send + 'static {
     fn incoming(&mut self, driver: &mut Driver, incoming: Incoming<'_>);
     /// Moves the errands to the end of this list.
     fn take_errands(&mut self, errands: &mut Vec<Self::Errand>);
-    /// Does an errand, without the mutex.
-    fn run(errand: Self::Errand) -> Self::Done;
+    /// Does an errand, without the mutex; it is `now`.
+    fn run(errand: Self::Errand, now: Instant) -> Self::Done;
     /// An errand is done.
     fn done(&mut self, driver: &mut Driver, done: Self::Done);
     /// Does what is due, after each batch.
@@ -203,6 +203,15 @@ impl<R: Role> Endpoint<R> {
     /// still good enough for that.
     pub(crate) fn lock(&self) -> Guard<'_, R> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mutex, unless somebody has it.
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, R>> {
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Puts on the wire what was sent. If the endpoint's thread would sleep too long, wakes it.
@@ -398,12 +407,12 @@ impl<R: Role> Endpoint<R> {
             let (mut busy, mut now) = (false, None);
             if look || core.next_due() <= core.driver.now() {
                 busy = core.turn()? > 0;
-                now = Some(core.driver.instant(core.driver.received_at()));
-                core = self.run_errands(core, &mut errands, &mut done);
+                let received = core.driver.instant(core.driver.received_at());
+                let (after, at) = self.run_errands(core, &mut errands, &mut done, received);
+                (core, now) = (after, Some(at));
             }
-            if core.driver.wants_flush() {
-                core.driver.flush();
-            }
+            let time = now.map_or_else(|| core.driver.now(), |now| core.driver.time(now));
+            core.driver.flush_at(time);
             if core.role.finished() {
                 self.release(core);
                 return Ok(());
@@ -430,32 +439,30 @@ impl<R: Role> Endpoint<R> {
 
     /// The mutex, unless nothing is asked of this thread and somebody else has it, who then drives.
     fn enter(&self, asked: bool) -> Option<Guard<'_, R>> {
-        if asked {
-            return Some(self.lock());
-        }
-        match self.core.try_lock() {
-            Ok(core) => Some(core),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        if asked { Some(self.lock()) } else { self.try_lock() }
     }
 
+    /// Does what came of the last turn without the mutex; it was `now` then. Says what the time is after it.
     fn run_errands<'a>(
         &'a self,
         mut core: Guard<'a, R>,
         errands: &mut Vec<R::Errand>,
         done: &mut Vec<R::Done>,
-    ) -> Guard<'a, R> {
+        mut now: Instant,
+    ) -> (Guard<'a, R>, Instant) {
         core.role.take_errands(errands);
         if errands.is_empty() {
-            return core;
+            return (core, now);
         }
         self.release(core);
-        done.extend(errands.drain(..).map(R::run));
+        for errand in errands.drain(..) {
+            done.push(R::run(errand, now));
+            now = Instant::now();
+        }
         let mut core = self.lock();
         let Core { driver, role, .. } = &mut *core;
         done.drain(..).for_each(|done| role.done(driver, done));
-        core
+        (core, now)
     }
 
     /// Sleeps until somebody rings, datagrams come (if it `listens`), or the time is over. Whether one of the first two.

@@ -37,10 +37,9 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Runs the request, unless it is too late. `body` is a buffer for the reply.
-    pub(crate) fn run(services: &Services, mut job: Job, context: &Context, mut body: Encoded) -> Self {
+    /// Runs the request, unless it is too late; it is `began` now. `body` is a buffer for the reply.
+    pub(crate) fn run(services: &Services, mut job: Job, context: &Context, mut body: Encoded, began: Instant) -> Self {
         body.clear();
-        let began = Instant::now();
         let late = context.deadline().is_some_and(|deadline| deadline <= began);
         let status = if late { Status::Expired } else { context.enter(|| execute(services, &mut job, &mut body)) };
         Served { job, status, body, began }

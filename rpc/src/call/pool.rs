@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use crate::codec::Encoded;
 
@@ -64,7 +65,7 @@ fn run(endpoint: &Endpoint<Serving>, services: &Services) {
             let deadline = job.deadline.map(|deadline| inner.driver.instant(deadline));
             endpoint.leave(core);
             let context = Context::new(deadline, Some(Arc::clone(&given_up)));
-            let served = Served::run(services, job, &context, buffer);
+            let served = Served::run(services, job, &context, buffer, Instant::now());
             drop(context);
             core = endpoint.lock();
             let inner = &mut *core;

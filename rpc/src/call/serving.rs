@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::codec::Encoded;
 use crate::driver::{Driver, Incoming};
@@ -380,8 +380,8 @@ impl Role for Serving {
         errands.append(&mut self.errands);
     }
 
-    fn run(Errand { services, job, context, body }: Errand) -> Served {
-        Served::run(&services, job, &context, body)
+    fn run(Errand { services, job, context, body }: Errand, now: Instant) -> Served {
+        Served::run(&services, job, &context, body, now)
     }
 
     fn done(&mut self, driver: &mut Driver, served: Served) {

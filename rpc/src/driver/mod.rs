@@ -235,7 +235,7 @@ impl Driver {
                 Some(to) => departure.to = to,
                 None => return count,
             }
-            if departure.bytes.len() >= BULK_BYTES {
+            if departure.bytes.len() >= BULK_BYTES || !self.transport.wants_transmit() {
                 return count + 1;
             }
         }

@@ -14,6 +14,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
+use rustix::net::{RecvFlags, SendFlags};
 
 /// Datagrams in one system call.
 pub(super) const BATCH: usize = 16;
@@ -107,8 +108,14 @@ impl Socket {
         Ok(())
     }
 
+    /// By the kernel's call itself: the C library's can be cancelled, which takes two locked instructions each.
     fn send_one(&self, Departure { bytes, to }: &Departure) -> io::Result<usize> {
-        if self.dedicated_to == Some(*to) { self.udp.send(bytes) } else { self.udp.send_to(bytes, to) }
+        let flags = SendFlags::empty();
+        let sent = match self.dedicated_to {
+            Some(peer) if peer == *to => rustix::net::send(&self.udp, bytes, flags),
+            _ => rustix::net::sendto(&self.udp, bytes, flags, to),
+        };
+        Ok(sent?)
     }
 
     /// Reads what is there: one datagram by the plain call, and more if it is of those that come one after the other; or up to
@@ -127,14 +134,22 @@ impl Socket {
         Ok(0)
     }
 
+    /// See [`Self::send_one`].
+    fn recv(&self, space: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let flags = RecvFlags::empty();
+        if let Some(peer) = self.dedicated_to {
+            return Ok((rustix::net::recv(&self.udp, space, flags)?.1, peer));
+        }
+        let (_, length, from) = rustix::net::recvfrom(&self.udp, space, flags)?;
+        let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+        Ok((length, from.ok_or(ErrorKind::InvalidData)?))
+    }
+
     fn receive_one(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
         let Arrivals { buffer, found, .. } = arrivals;
         let mut count = 0;
         for (slot, space) in found.iter_mut().zip(buffer.chunks_exact_mut(DATAGRAM_BYTES)).take(BULK_RUN) {
-            let read = match self.dedicated_to {
-                Some(peer) => self.udp.recv(space).map(|length| (length, peer)),
-                None => self.udp.recv_from(space),
-            };
+            let read = self.recv(space);
             match read {
                 Ok(arrival) => *slot = arrival,
                 Err(error) if count == 0 => return Err(error),
