@@ -138,7 +138,8 @@ impl Reflection for Mirror {
             return Err(JsonError::UnknownMethod { wanted: method, there });
         };
         let mut reply = Encoded::default();
-        let mut request = JsonRequest { arguments: parse(&arguments)?, names: method.arguments, failed: false };
+        let request = JsonRequest::new(parse(&arguments)?, method.arguments);
+        let mut request = request.map_err(JsonError::BadArguments)?;
         match found.dispatch(&mut Request::json(method.id(), &mut request, &mut reply)) {
             Ok(()) => {}
             Err(Refusal::BadResult(text)) => return Err(JsonError::BadResult(text)),

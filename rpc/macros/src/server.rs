@@ -71,7 +71,8 @@ fn arm(item: &ItemTrait, method: &Method) -> TokenStream {
         quote_spanned! { place => ::rpc::codec::travels::<#of>(); }
     });
     let place = placed_at(name.span());
-    let decode = quote_spanned! { place => #request.arguments()? };
+    let argument = quote_spanned! { place => #request.argument()? };
+    let no_more = quote_spanned! { place => #request.no_more_arguments()? };
     let answer = match method.output.error {
         None => quote_spanned! { place => #request.answer(&#result) },
         Some(_) => quote_spanned! { place => #request.answer_result(&#result) },
@@ -79,7 +80,8 @@ fn arm(item: &ItemTrait, method: &Method) -> TokenStream {
     quote! {
         #number => {
             #(#checks)*
-            let (#(#names,)*): (#(#types,)*) = #decode;
+            #(let #names: #types = #argument;)*
+            #no_more;
             let #result = <T as #interface>::#name(&self.service, #(#names),*);
             #answer
         }

@@ -1,18 +1,35 @@
 //! Arguments in JSON: an array of all, or an object by name. What is wrong is said of the argument, with the type that is wanted.
 
-use std::fmt;
-
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Name and type of each argument.
-type Names = &'static [(&'static str, &'static str)];
+pub(crate) type Names = &'static [(&'static str, &'static str)];
 
-/// The tuple of a method's arguments, or what is wrong with them.
-pub(super) fn arguments<T: DeserializeOwned>(written: Value, names: Names) -> Result<T, String> {
-    let values = in_order(written, names)?;
-    T::deserialize(Arguments { values, names }).map_err(|error| error.0)
+/// Those that were not taken yet.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    values: std::vec::IntoIter<Value>,
+    names: std::slice::Iter<'static, (&'static str, &'static str)>,
+}
+
+impl Arguments {
+    /// All of a method, or what is wrong with their number or names.
+    pub(crate) fn new(written: Value, names: Names) -> Result<Self, String> {
+        Ok(Arguments { values: in_order(written, names)?.into_iter(), names: names.iter() })
+    }
+
+    /// The next one, or what is wrong with it.
+    pub(super) fn take<T: DeserializeOwned>(&mut self) -> Result<T, String> {
+        let (Some(value), Some((name, of))) = (self.values.next(), self.names.next()) else {
+            return Err("there are no more".to_owned());
+        };
+        let missing = value.is_null();
+        T::deserialize(value).map_err(|error| {
+            let what = if missing { "is missing or null".to_owned() } else { error.to_string() };
+            format!("`{name}` should be {of}: {what}")
+        })
+    }
 }
 
 /// One value for each argument. Nothing at all (null) is no arguments; an argument that an object leaves out is null, for those
@@ -38,92 +55,36 @@ fn listed(names: Names) -> String {
     if list.is_empty() { "none".to_owned() } else { list.join(", ") }
 }
 
-/// Deserializes as the tuple.
-struct Arguments {
-    values: Vec<Value>,
-    names: Names,
-}
-
-impl<'de> Deserializer<'de> for Arguments {
-    type Error = Complaint;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        visitor.visit_seq(Each { values: self.values.into_iter(), names: self.names.iter() })
-    }
-
-    /// No arguments: the tuple is `()`.
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        visitor.visit_unit()
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-struct Each {
-    values: std::vec::IntoIter<Value>,
-    names: std::slice::Iter<'static, (&'static str, &'static str)>,
-}
-
-impl<'de> SeqAccess<'de> for Each {
-    type Error = Complaint;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Complaint> {
-        let (Some(value), Some((name, of))) = (self.values.next(), self.names.next()) else { return Ok(None) };
-        let missing = value.is_null();
-        seed.deserialize(value).map(Some).map_err(|error| {
-            let what = if missing { "is missing or null".to_owned() } else { error.to_string() };
-            Complaint(format!("`{name}` should be {of}: {what}"))
-        })
-    }
-}
-
-/// A text for people.
-#[derive(Debug)]
-struct Complaint(String);
-
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Complaint {}
-
-impl serde::de::Error for Complaint {
-    fn custom<T: fmt::Display>(text: T) -> Self {
-        Complaint(text.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     const TWO: Names = &[("account", "String"), ("cents", "Option<u64>")];
-    type Two = (String, Option<u64>);
+
+    fn two(written: Value) -> Result<(String, Option<u64>), String> {
+        let mut values = Arguments::new(written, TWO)?;
+        Ok((values.take()?, values.take()?))
+    }
 
     #[test]
     fn arguments_come_by_place_or_by_name() {
-        assert_eq!(arguments::<Two>(json!(["ada", 3]), TWO), Ok(("ada".to_owned(), Some(3))));
-        assert_eq!(arguments::<Two>(json!({"cents": 3, "account": "ada"}), TWO), Ok(("ada".to_owned(), Some(3))));
-        assert_eq!(arguments::<Two>(json!({"account": "ada"}), TWO), Ok(("ada".to_owned(), None)));
+        assert_eq!(two(json!(["ada", 3])), Ok(("ada".to_owned(), Some(3))));
+        assert_eq!(two(json!({"cents": 3, "account": "ada"})), Ok(("ada".to_owned(), Some(3))));
+        assert_eq!(two(json!({"account": "ada"})), Ok(("ada".to_owned(), None)));
     }
 
     #[test]
     fn no_arguments_are_written_in_three_ways() {
         for nothing in [json!([]), json!({}), Value::Null] {
-            assert_eq!(arguments::<()>(nothing, &[]), Ok(()));
+            assert!(Arguments::new(nothing, &[]).is_ok_and(|mut none| none.take::<u64>().is_err()));
         }
-        assert_eq!(arguments::<()>(json!([1]), &[]), Err("1 given, wanted are 0: none".to_owned()));
+        assert_eq!(Arguments::new(json!([1]), &[]).map(drop), Err("1 given, wanted are 0: none".to_owned()));
     }
 
     #[test]
     fn what_is_wrong_is_said_of_the_argument_with_the_type_that_is_wanted() {
-        let words = |written| arguments::<Two>(written, TWO).expect_err("refused");
+        let words = |written| two(written).expect_err("refused");
         assert_eq!(words(json!(["ada"])), "1 given, wanted are 2: account: String, cents: Option<u64>");
         assert_eq!(
             words(json!(["ada", "three"])),

@@ -4,51 +4,57 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::codec::{self, ByteOrder, CodecError, Encoded};
+use crate::codec::{self, ByteOrder, CodecError, Encoded, Values};
 
 use super::json;
 use super::message::MethodId;
 use super::service::Refusal;
 
-/// What a [`Service`](super::Service) is asked to do. The stub takes the arguments out, runs the method, and puts the answer in;
-/// whether they are bytes or JSON, it need not know.
+/// What a [`Service`](super::Service) is asked to do. The stub takes the arguments out one by one, runs the method, and puts the answer
+/// in; whether they are bytes or JSON, it need not know.
 #[derive(Debug)]
 pub struct Request<'a> {
     method: MethodId,
-    form: Form<'a>,
+    arguments: Arguments<'a>,
     reply: &'a mut Encoded,
 }
 
+/// Those that were not taken yet.
 #[derive(Debug)]
-enum Form<'a> {
-    Encoded {
-        arguments: &'a [u8],
-        order: ByteOrder,
-    },
-    /// The same where long byte strings need not be copied.
-    Kept {
-        arguments: &'a bytes::Bytes,
-        order: ByteOrder,
-    },
+enum Arguments<'a> {
+    Encoded(Values<'a, true>),
+    /// In the order of bytes that nobody uses but for a lesson.
+    Little(Values<'a, false>),
+    /// Where long byte strings need not be copied.
+    Kept(Values<'a, true>, &'a bytes::Bytes),
     Json(&'a mut JsonRequest),
 }
 
 /// A request in JSON. Apart, so that the other kind has nothing to clean up.
 #[derive(Debug)]
 pub(crate) struct JsonRequest {
-    /// An array of all, or an object by name.
-    pub(crate) arguments: Value,
-    /// Those of the method, with their types.
-    pub(crate) names: &'static [(&'static str, &'static str)],
+    arguments: json::Arguments,
     /// Whether the answer is the method's own error.
     pub(crate) failed: bool,
+}
+
+impl JsonRequest {
+    /// With an array of all arguments, or an object by name; a sentence says what is wrong with their number or names. `names`: those of
+    /// the method, with their types.
+    pub(crate) fn new(written: Value, names: json::Names) -> Result<Self, String> {
+        Ok(JsonRequest { arguments: json::Arguments::new(written, names)?, failed: false })
+    }
 }
 
 impl<'a> Request<'a> {
     /// A request as it came from the wire; the encoded result will be appended to `reply`.
     #[inline]
     pub fn encoded(method: MethodId, arguments: &'a [u8], order: ByteOrder, reply: &'a mut Encoded) -> Self {
-        Request { method, form: Form::Encoded { arguments, order }, reply }
+        let arguments = match order.is_big() {
+            true => Arguments::Encoded(Values::new(arguments)),
+            false => Arguments::Little(Values::new(arguments)),
+        };
+        Request { method, arguments, reply }
     }
 
     /// A request that keeps its long byte strings where they came.
@@ -58,12 +64,15 @@ impl<'a> Request<'a> {
         order: ByteOrder,
         reply: &'a mut Encoded,
     ) -> Self {
-        Request { method, form: Form::Kept { arguments, order }, reply }
+        if !order.is_big() {
+            return Self::encoded(method, arguments, order, reply);
+        }
+        Request { method, arguments: Arguments::Kept(Values::new(arguments), arguments), reply }
     }
 
     /// A request in JSON; the result will be appended to `reply` as JSON.
     pub(crate) fn json(method: MethodId, request: &'a mut JsonRequest, reply: &'a mut Encoded) -> Self {
-        Request { method, form: Form::Json(request), reply }
+        Request { method, arguments: Arguments::Json(request), reply }
     }
 
     /// Which method.
@@ -72,16 +81,27 @@ impl<'a> Request<'a> {
         self.method
     }
 
-    /// The arguments, as the tuple of the method's. To be asked for once.
+    /// The next argument.
     ///
     /// # Errors
-    /// [`Refusal::BadArguments`] if they are no such tuple.
+    /// [`Refusal::BadArguments`] if what comes next is no such value.
     #[inline(always)]
-    pub fn arguments<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
-        match &mut self.form {
-            Form::Encoded { arguments, order } => codec::decode_in(*order, arguments).map_err(bad_arguments),
-            Form::Kept { arguments, order } => kept_arguments(*order, arguments),
-            Form::Json(request) => json_arguments(request),
+    pub fn argument<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
+        match &mut self.arguments {
+            Arguments::Encoded(values) => values.take().map_err(bad_arguments),
+            rare => rare_argument(rare),
+        }
+    }
+
+    /// There are no more arguments.
+    ///
+    /// # Errors
+    /// [`Refusal::BadArguments`] if there are.
+    #[inline(always)]
+    pub fn no_more_arguments(&self) -> Result<(), Refusal> {
+        match &self.arguments {
+            Arguments::Encoded(values) => values.end().map_err(bad_arguments),
+            rare => rare_end(rare),
         }
     }
 
@@ -91,11 +111,9 @@ impl<'a> Request<'a> {
     /// [`Refusal::BadResult`] if it cannot be encoded.
     #[inline(always)]
     pub fn answer<T: Serialize>(&mut self, result: &T) -> Result<(), Refusal> {
-        match &self.form {
-            Form::Encoded { order, .. } | Form::Kept { order, .. } => {
-                codec::encode_lending(*order, result, self.reply).map_err(bad_result)
-            }
-            Form::Json(_) => json_answer(self.reply, result),
+        match &self.arguments {
+            Arguments::Encoded(_) => codec::encode_lending(ByteOrder::Network, result, self.reply).map_err(bad_result),
+            rare => rare_answer(rare, result, self.reply),
         }
     }
 
@@ -105,37 +123,53 @@ impl<'a> Request<'a> {
     /// As for [`Self::answer`].
     #[inline]
     pub fn answer_result<T: Serialize, E: Serialize>(&mut self, result: &Result<T, E>) -> Result<(), Refusal> {
-        match (&mut self.form, result) {
-            (Form::Encoded { .. } | Form::Kept { .. }, result) => self.answer(result),
-            (Form::Json(_), Ok(value)) => self.answer(value),
-            (Form::Json(request), Err(error)) => {
+        match (&mut self.arguments, result) {
+            (Arguments::Json(_), Ok(value)) => self.answer(value),
+            (Arguments::Json(request), Err(error)) => {
                 request.failed = true;
                 self.answer(error)
             }
+            (_, result) => self.answer(result),
         }
     }
 }
 
 // Apart, so that the way of nearly every request is short enough to become a part of the stub.
 
-#[inline(never)]
-fn kept_arguments<T: DeserializeOwned>(order: ByteOrder, arguments: &bytes::Bytes) -> Result<T, Refusal> {
-    codec::decode_keeping(order, arguments).map_err(bad_arguments)
+#[cold]
+fn rare_argument<T: DeserializeOwned>(arguments: &mut Arguments<'_>) -> Result<T, Refusal> {
+    match arguments {
+        Arguments::Encoded(values) => values.take().map_err(bad_arguments),
+        Arguments::Little(values) => values.take().map_err(bad_arguments),
+        Arguments::Kept(values, source) => codec::reading(source, || values.take()).map_err(bad_arguments),
+        Arguments::Json(request) => request.arguments.take().map_err(Refusal::BadArguments),
+    }
 }
 
 #[cold]
-fn json_arguments<T: DeserializeOwned>(request: &mut JsonRequest) -> Result<T, Refusal> {
-    json::arguments(std::mem::take(&mut request.arguments), request.names).map_err(Refusal::BadArguments)
+fn rare_end(arguments: &Arguments<'_>) -> Result<(), Refusal> {
+    let end = match arguments {
+        Arguments::Encoded(values) | Arguments::Kept(values, _) => values.end(),
+        Arguments::Little(values) => values.end(),
+        // They have been counted.
+        Arguments::Json(_) => Ok(()),
+    };
+    end.map_err(bad_arguments)
 }
 
 #[cold]
-fn json_answer<T: Serialize>(reply: &mut Encoded, result: &T) -> Result<(), Refusal> {
-    serde_json::to_writer(&mut reply.bytes, result).map_err(bad_result)
+fn rare_answer<T: Serialize>(arguments: &Arguments<'_>, result: &T, reply: &mut Encoded) -> Result<(), Refusal> {
+    let order = match arguments {
+        Arguments::Encoded(_) | Arguments::Kept(..) => ByteOrder::Network,
+        Arguments::Little(_) => ByteOrder::LITTLE,
+        Arguments::Json(_) => return serde_json::to_writer(&mut reply.bytes, result).map_err(bad_result),
+    };
+    codec::encode_lending(order, result, reply).map_err(bad_result)
 }
 
 #[cold]
-fn bad_arguments(error: CodecError) -> Refusal {
-    Refusal::BadArguments(error.to_string())
+fn bad_arguments(error: impl Into<CodecError>) -> Refusal {
+    Refusal::BadArguments(error.into().to_string())
 }
 
 #[cold]

@@ -9,6 +9,7 @@ use serde::de::{
 use super::{DEPTH_MAX, Fault};
 
 /// What is not read yet. `BIG`: numbers begin with their most significant byte.
+#[derive(Debug)]
 pub(super) struct Decoder<'de, const BIG: bool> {
     rest: &'de [u8],
     /// How many more values may be inside each other here.

@@ -156,7 +156,7 @@ fn kept(bytes: &[u8]) -> Option<bytes::Bytes> {
 }
 
 /// Runs `read`, which reads `source`; long byte strings in it are not copied.
-pub(super) fn reading<T>(source: &bytes::Bytes, read: impl FnOnce(&[u8]) -> T) -> T {
+pub(crate) fn reading<T>(source: &bytes::Bytes, read: impl FnOnce() -> T) -> T {
     /// Also when it panics.
     struct Forget(Option<bytes::Bytes>);
     impl Drop for Forget {
@@ -166,7 +166,7 @@ pub(super) fn reading<T>(source: &bytes::Bytes, read: impl FnOnce(&[u8]) -> T) -
     }
     let before = SOURCE.try_with(|noted| noted.replace(Some(source.clone())));
     let _forget = Forget(before.ok().flatten());
-    read(source)
+    read()
 }
 
 /// An encoded value. One long byte string in it, if there is any, stands where it stood before.

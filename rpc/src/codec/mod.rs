@@ -24,6 +24,7 @@ use thiserror::Error;
 use decoder::Decoder;
 use encoder::{Encoder, Output};
 
+pub(crate) use long::reading;
 pub use long::{Bytes, Encoded};
 
 /// How many sequences, maps, options and enums may be inside each other.
@@ -43,8 +44,12 @@ pub enum ByteOrder {
 }
 
 impl ByteOrder {
+    /// Numbers begin with their least significant byte: one of the other two.
+    pub(crate) const LITTLE: ByteOrder =
+        if cfg!(target_endian = "big") { ByteOrder::Foreign } else { ByteOrder::Native };
+
     /// Whether numbers begin with their most significant byte.
-    const fn is_big(self) -> bool {
+    pub(crate) const fn is_big(self) -> bool {
         match self {
             ByteOrder::Network => true,
             ByteOrder::Native => cfg!(target_endian = "big"),
@@ -69,7 +74,7 @@ pub enum CodecError {
 
 /// An error on its way: one word, since nearly everything goes well.
 #[derive(Debug)]
-struct Fault(Box<CodecError>);
+pub(crate) struct Fault(Box<CodecError>);
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,6 +83,12 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+impl From<Fault> for CodecError {
+    fn from(fault: Fault) -> Self {
+        *fault.0
+    }
+}
 
 impl serde::ser::Error for Fault {
     fn custom<T: fmt::Display>(text: T) -> Self {
@@ -168,16 +179,40 @@ fn decode_little<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 
 /// The same; a long [`Bytes`] in it keeps its part of `source`, and is not copied.
 pub(crate) fn decode_keeping<T: DeserializeOwned>(order: ByteOrder, source: &bytes::Bytes) -> Result<T, CodecError> {
-    long::reading(source, |bytes| decode_in(order, bytes))
+    reading(source, || decode_in(order, source))
 }
 
 #[inline]
 fn decode_from<const BIG: bool, T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    let mut decoder = Decoder::<BIG>::new(bytes);
-    let value = T::deserialize(&mut decoder).map_err(|fault| *fault.0)?;
-    match decoder.left() {
-        0 => Ok(value),
-        left => Err(CodecError::LeftOver(left)),
+    let mut values = Values::<BIG>::new(bytes);
+    let value = values.take()?;
+    values.end()?;
+    Ok(value)
+}
+
+/// Values one after the other, to be read one by one.
+#[derive(Debug)]
+pub(crate) struct Values<'de, const BIG: bool>(Decoder<'de, BIG>);
+
+impl<'de, const BIG: bool> Values<'de, BIG> {
+    #[inline]
+    pub(crate) fn new(bytes: &'de [u8]) -> Self {
+        Values(Decoder::new(bytes))
+    }
+
+    /// The next one.
+    #[inline(always)]
+    pub(crate) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
+        T::deserialize(&mut self.0)
+    }
+
+    /// There are no more.
+    #[inline]
+    pub(crate) fn end(&self) -> Result<(), CodecError> {
+        match self.0.left() {
+            0 => Ok(()),
+            left => Err(CodecError::LeftOver(left)),
+        }
     }
 }
 
