@@ -82,9 +82,12 @@ impl<T: Default> Few<T> {
     }
 
     fn place(&self, page: Page) -> Result<usize, usize> {
-        match self.records.back() {
-            None => Err(0),
-            Some((last, _)) if *last < page => Err(self.records.len()),
+        let (Some((first, _)), Some((last, _))) = (self.records.front(), self.records.back()) else { return Err(0) };
+        // What is searched for stands at one of the ends, nearly always.
+        match page {
+            _ if page == *first => Ok(0),
+            _ if page < *first => Err(0),
+            _ if page > *last => Err(self.records.len()),
             _ => self.records.binary_search_by_key(&page, |(page, _)| *page),
         }
     }

@@ -210,19 +210,27 @@ impl Engine {
 
     /// Forbids stores to a page that goes to a reader.
     fn protect(&mut self, page: Page) -> Result<(), Fatal> {
-        if self.region.mapped(page)? == Some(mem::Access::Write) {
-            self.region.downgrade(page)?;
-            self.exposed = self.protection.alone(page).or(self.exposed);
-        } else {
+        if self.region.mapped(page)? != Some(mem::Access::Write) {
             self.protection.spared();
+            return Ok(());
         }
+        // One of those that were to be protected after this turn: it was asked for together with the others, and so are more of them.
+        if let Some(exposed) = self.exposed.take_if(|exposed| exposed.contains(page)) {
+            return self.protect_each(exposed, Some(page));
+        }
+        self.region.downgrade(page)?;
+        self.exposed = self.protection.alone(page).or(self.exposed);
         Ok(())
     }
 
     /// Forbids stores to pages that others will most likely read soon.
     pub(super) fn protect_ahead(&mut self) -> Result<(), Fatal> {
-        let Some(exposed) = self.exposed.take() else { return Ok(()) };
-        let mut pages = exposed.iter().filter(|page| self.pages.is_at_rest(*page)).peekable();
+        self.exposed.take().map_or(Ok(()), |exposed| self.protect_each(exposed, None))
+    }
+
+    /// Forbids stores to pages of `range` that nothing is happening to, and to one that goes to a reader now.
+    fn protect_each(&mut self, range: PageRange, now: Option<Page>) -> Result<(), Fatal> {
+        let mut pages = range.iter().filter(|page| self.pages.is_at_rest(*page) || now == Some(*page)).peekable();
         while let Some(first) = pages.next() {
             let mut run = PageRange::from(first);
             while pages.next_if_eq(&Page(first.0 + run.count)).is_some() {

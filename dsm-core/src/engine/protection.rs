@@ -2,7 +2,7 @@
 //!
 //! Before a page that this node may write goes to a reader, stores to it must be forbidden, by a system call that costs about as much
 //! for many pages in a row as for one. So when several pages of a block have been asked for, all of the block are protected, while
-//! the answer is on its way; the protocol knows nothing of it, and lets stores through again when they come. Each of those costs a
+//! the answer is on its way, or at once if another of them was asked for together with those; the protocol knows nothing of it, and lets stores through again when they come. Each of those costs a
 //! small local fault that would not have been: when they are more than what was spared, it stops for a while.
 
 use protocol::Page;
@@ -65,6 +65,12 @@ impl Protection {
     /// A page goes to a reader and was protected already.
     pub(super) fn spared(&mut self) {
         self.credit = (self.credit + 1).min(CREDIT_MAX);
+    }
+
+    /// How many system calls were spared, without those that were regretted.
+    #[cfg(test)]
+    pub(super) fn credit(&self) -> i32 {
+        self.credit
     }
 
     /// This node stores to a page that was protected, and that nobody has read.

@@ -20,6 +20,11 @@ impl PageRange {
         PageRange { first, count }
     }
 
+    /// Whether this is one of them.
+    pub fn contains(self, page: Page) -> bool {
+        page.0.checked_sub(self.first.0).is_some_and(|place| place < self.count)
+    }
+
     /// Its pages in rising order.
     pub fn iter(self) -> impl DoubleEndedIterator<Item = Page> {
         (self.first.0..self.first.0.saturating_add(self.count)).map(Page)

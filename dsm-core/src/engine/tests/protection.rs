@@ -57,6 +57,18 @@ fn pages_around_those_that_are_read_are_protected_and_still_written_without_a_me
 }
 
 #[test]
+fn of_pages_that_are_asked_for_together_only_the_first_are_protected_one_by_one() {
+    let Some(mut scene) = Scene::written() else { return };
+    let request = |page| PageMessage::Request { page: Page(page), request: RequestId(page + 1), access: Access::Read };
+    let requests: Vec<_> = (0..12).map(|page| (Message::Page(request(page)), &[][..])).collect();
+    scene.puppet(1).say_together(&requests);
+    scene.until(|scene| scene.puppets[0].heard.len() == requests.len());
+    // Four alone, the fifth with all the others.
+    assert_eq!(scene.engine.protection.credit(), 7);
+    assert_eq!(scene.protected(), (0..32).collect::<Vec<_>>());
+}
+
+#[test]
 fn who_reads_a_page_that_was_protected_and_written_again_gets_what_was_written_last() {
     let Some(mut scene) = Scene::written() else { return };
     for (request, page) in [0, 1, 2, 3].into_iter().enumerate() {
