@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::ItemTrait;
 use syn::spanned::Spanned;
+use syn::{Ident, ItemTrait};
 
 use crate::canonical::type_text;
 use crate::expand::{own, placed_at};
@@ -17,7 +17,11 @@ pub fn stub(item: &ItemTrait, methods: &[Method]) -> TokenStream {
     let (server, client) = (format_ident!("{interface}Server"), format_ident!("{interface}Client"));
     let text = format!(" Server stub of [`{interface}`]: hand it to `rpc::Server`'s builder.");
     let request = own("request");
-    let arms = methods.iter().map(|method| arm(item, method));
+    let arms = methods.iter().map(|method| {
+        let (number, run) = (number(method.number), run_name(method));
+        quote!(#number => self.#run(#request),)
+    });
+    let runs = methods.iter().map(|method| run(item, method));
     quote! {
         #[doc = #text]
         #[allow(dead_code, reason = "a program may be a client only")]
@@ -38,7 +42,6 @@ pub fn stub(item: &ItemTrait, methods: &[Method]) -> TokenStream {
             }
         }
 
-        #[allow(deprecated, reason = "that a method is served is no use of it")]
         impl<T: #interface> ::rpc::Service for #server<T> {
             fn interface(&self) -> &'static ::rpc::Interface {
                 #client::INTERFACE
@@ -51,15 +54,21 @@ pub fn stub(item: &ItemTrait, methods: &[Method]) -> TokenStream {
                 }
             }
         }
+
+        #[allow(dead_code, reason = "a program may be a client only")]
+        #[allow(deprecated, reason = "that a method is served is no use of it")]
+        impl<T: #interface> #server<T> {
+            #(#runs)*
+        }
     }
 }
 
-fn arm(item: &ItemTrait, method: &Method) -> TokenStream {
+/// What runs a method: a function of its own, so that one of small arguments does not make room for those of the others.
+fn run(item: &ItemTrait, method: &Method) -> TokenStream {
     let (interface, name) = (&item.ident, &method.name);
     let (request, result) = (own("request"), own("result"));
     let names: Vec<_> = method.arguments.iter().map(|(name, _)| name).collect();
     let types = method.arguments.iter().map(|(_, of)| of);
-    let number = number(method.number);
     let mut checked = BTreeSet::new();
     let each_once = types
         .clone()
@@ -77,8 +86,10 @@ fn arm(item: &ItemTrait, method: &Method) -> TokenStream {
         None => quote_spanned! { place => #request.answer(&#result) },
         Some(_) => quote_spanned! { place => #request.answer_result(&#result) },
     };
+    let run = run_name(method);
     quote! {
-        #number => {
+        #[inline(never)]
+        fn #run(&self, #request: &mut ::rpc::Request<'_>) -> ::core::result::Result<(), ::rpc::Refusal> {
             #(#checks)*
             #(let #names: #types = #argument;)*
             #no_more;
@@ -86,6 +97,10 @@ fn arm(item: &ItemTrait, method: &Method) -> TokenStream {
             #answer
         }
     }
+}
+
+fn run_name(method: &Method) -> Ident {
+    format_ident!("run_{}", method.name)
 }
 
 /// A number of 16 bits, in hexadecimal.
