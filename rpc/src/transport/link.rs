@@ -321,6 +321,9 @@ impl Link {
             Content::Probed(probe) => out.extend_from_slice(&probe.to_be_bytes()),
             Content::Probe(size) => out.resize(size.saturating_sub(self.guard.protection().trailer_bytes()), 0),
         }
+        if matches!(content, Content::Frames | Content::Nothing) {
+            self.guard.pad(out, self.path.size());
+        }
         if let Some(unsealed) = &mut cx.unsealed {
             unsealed.extend_from_slice(out);
         }

@@ -30,7 +30,8 @@ pub fn write_frame_header(fragment: Fragment, length: usize, out: &mut Vec<u8>) 
     out.extend_from_slice(&header);
 }
 
-/// The frames of a datagram, in order. After an error it ends.
+/// The frames of a datagram, in order. After an error it ends. Zeros behind the last one, no more than a frame's header is long, are
+/// padding: no frame begins so, since none is of a message of no fragments.
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {
     reader: Reader<'a>,
@@ -63,7 +64,8 @@ impl<'a> Iterator for Frames<'a> {
     type Item = Result<(Fragment, &'a [u8]), WireError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.reader.remaining() == 0 {
+        if self.reader.remaining() == 0 || self.reader.is_padding(FRAME_HEADER_BYTES) {
+            self.reader = Reader::new(&[]);
             return None;
         }
         let read = Self::read(&mut self.reader);

@@ -19,6 +19,11 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    /// Whether what is left are zeros, and no more than `most` of them.
+    pub fn is_padding(&self, most: usize) -> bool {
+        self.rest.len() <= most && self.rest.iter().all(|byte| *byte == 0)
+    }
+
     /// The next `count` bytes.
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], WireError> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(WireError::Short)?;

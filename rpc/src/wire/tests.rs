@@ -115,6 +115,24 @@ proptest! {
 }
 
 #[test]
+fn a_few_zeros_behind_the_last_frame_are_padding_and_nothing_else_is() {
+    let fragment = Fragment { sequence: 0, index: 0, count: 1, channel: 0 };
+    let frames = |behind: &[u8]| {
+        let mut bytes = Vec::new();
+        write_frame_header(fragment, 2, &mut bytes);
+        bytes.extend_from_slice(b"ab");
+        bytes.extend_from_slice(behind);
+        Frames::new(Reader::new(&bytes)).map(|frame| frame.map(|(_, body)| body.to_vec())).collect::<Vec<_>>()
+    };
+    let first = Ok(b"ab".to_vec());
+    for count in 0..=FRAME_HEADER_BYTES {
+        assert_eq!(frames(&vec![0; count]), [first.clone()], "{count} zeros");
+    }
+    assert_eq!(frames(&[0; FRAME_HEADER_BYTES + 1]), [first.clone(), Err(WireError::Value)]);
+    assert_eq!(frames(&[0, 0, 1]), [first, Err(WireError::Short)]);
+}
+
+#[test]
 fn a_refusal_is_never_larger_than_what_it_refuses() {
     const { assert!(RESET_BYTES <= HELLO_BYTES && RESET_BYTES <= SEALED_HELLO_BYTES) };
     assert!(SEALED_RESET_BYTES <= data_header_bytes(0) + SEAL_BYTES);

@@ -1,5 +1,6 @@
 //! With a key: who has another one stays out, and what is sent again, changed or forged does nothing.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::security::data::PACKETS_MAX;
 use crate::time::Time;
 use crate::transport::peers::State;
 use crate::transport::{BootEpoch, Channel, Counters, LostReason, Peer, Transport, TransportConfig};
+use crate::wire::{Flags, SEAL_BYTES, SEALED_HEADER_BYTES};
 use crate::wire::{Integrity, Kind, Prefix, Protection, Reader, Reset, ResetReason, VERSION};
 use crate::{Key, Security};
 
@@ -91,6 +93,32 @@ fn messages_of_every_size_cross_and_nobody_sees_them() {
     let ramp: Vec<u8> = (100..132).collect();
     let tape = network.tape.unwrap();
     assert!(tape.iter().all(|(_, _, bytes)| bytes.windows(ramp.len()).all(|window| window != ramp)));
+}
+
+#[test]
+fn what_is_sealed_are_whole_blocks_where_the_datagram_has_room_for_that() {
+    let mut network = sealed(2);
+    let peer = connect(&mut network, 0, 1);
+    // How large datagrams may be is found out meanwhile.
+    let mut sizes = BTreeSet::new();
+    for length in (0..40).chain(1_050..1_400).chain([100_001]) {
+        sizes.extend(network.nodes[0].transport.datagram_size(peer));
+        send(&mut network, 0, 1, &vec![7; length]);
+        network.run(SECOND);
+    }
+    let tape = network.tape.unwrap();
+    // Those that find it out are as long as they must be.
+    let about_the_path = |bytes: &[u8]| {
+        let flags = Prefix::read(&mut Reader::new(bytes)).unwrap().flags;
+        flags.has(Flags::PROBE) || flags.has(Flags::PROBED)
+    };
+    let data = tape.iter().filter(|(_, _, bytes)| kind(bytes) == Kind::Data && !about_the_path(bytes));
+    let (whole, others): (Vec<_>, Vec<_>) = data
+        .map(|(_, _, bytes)| bytes.len())
+        .partition(|length| (length - SEALED_HEADER_BYTES - SEAL_BYTES).is_multiple_of(16));
+    assert!(whole.len() > 700 && !others.is_empty(), "{} whole, {} others", whole.len(), others.len());
+    let no_room = |length: usize| sizes.iter().any(|size| (length..length + 16).contains(size));
+    assert!(others.iter().all(|length| no_room(*length)), "{others:?} of {sizes:?}");
 }
 
 #[test]
