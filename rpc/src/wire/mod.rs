@@ -23,7 +23,7 @@
 //!
 //! With a key, hello and hello ack are the two messages of a Noise handshake, whose payload repeats the prefix, so that nothing in
 //! front of it can be changed either. A data datagram is sealed with AES-256-GCM: the packet number is the nonce, and prefix and packet
-//! number are vouched for as they stand.
+//! number are vouched for as they stand. Up to fifteen zeros may stand behind the frames, so that the sealed part is whole blocks.
 //!
 //! Decoding never panics and never allocates; whatever is wrong gives a [`WireError`].
 
