@@ -66,6 +66,8 @@ pub struct Driver {
     origin: Instant,
     /// The time at which it last looked at the clock to receive.
     received_at: Time,
+    /// The latest time that the transport was told.
+    told: Time,
     /// When the socket was last found empty: no datagram has waited since before.
     emptied_at: Time,
     /// What comes next may have waited for long.
@@ -108,6 +110,7 @@ impl Driver {
             local,
             origin,
             received_at: Time::ZERO,
+            told: Time::ZERO,
             emptied_at: Time::ZERO,
             overdue: false,
             departures: vec![departure; BATCH],
@@ -144,7 +147,8 @@ impl Driver {
 
     /// See [`Transport::connect`]; [`Self::flush`] puts the hello on the wire.
     pub fn connect(&mut self, addr: SocketAddr) -> Result<Peer, SendError> {
-        self.transport.connect(self.now(), addr)
+        let now = self.tell(self.now());
+        self.transport.connect(now, addr)
     }
 
     /// From now on, messages tell how long they have waited in the socket's buffer, if that was a millisecond or more.
@@ -187,11 +191,19 @@ impl Driver {
         self.wants_flush() || self.impairer.is_some()
     }
 
-    /// [`Self::flush`], for whoever knows what time it is.
-    pub(crate) fn flush_at(&mut self, mut now: Time) {
+    /// What to tell the transport at `now`: its time must not run backwards, and whoever looked at the clock may have had to wait for
+    /// others, who looked later.
+    fn tell(&mut self, now: Time) -> Time {
+        self.told = self.told.max(now);
+        self.told
+    }
+
+    /// [`Self::flush`], for whoever knows what time it is, or was a moment ago.
+    pub(crate) fn flush_at(&mut self, now: Time) {
         if !self.may_flush() {
             return;
         }
+        let mut now = self.tell(now);
         if let Some(impairer) = &mut self.impairer {
             let (socket, transport, tracer) = (&mut self.socket, &mut self.transport, &mut self.tracer);
             let [departure, ..] = &mut self.departures[..] else { return };
@@ -216,7 +228,7 @@ impl Driver {
                 return;
             }
             if self.wants_flush() {
-                now = self.now();
+                now = self.tell(self.now());
             }
         }
     }
@@ -254,7 +266,7 @@ impl Driver {
             count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
             self.batching.learn(many, count);
         }
-        let now = self.now();
+        let now = self.tell(self.now());
         let since_last = now - std::mem::replace(&mut self.received_at, now);
         if count == 0 {
             self.emptied_at = now;
@@ -323,7 +335,8 @@ impl Driver {
 
     /// See [`Transport::close`]; [`Self::flush`] tells the other side.
     pub fn close(&mut self, peer: Peer) {
-        self.transport.close(self.now(), peer);
+        let now = self.tell(self.now());
+        self.transport.close(now, peer);
     }
 
     /// See [`Transport::plant`].

@@ -250,6 +250,19 @@ fn one_call_after_another_costs_two_datagrams_each() {
 }
 
 #[test]
+fn who_looked_at_the_clock_before_others_does_not_turn_the_transports_time_back() {
+    let mut side = Side::new(Impairments::default());
+    let peer = side.driver.connect("127.0.0.1:9".parse().unwrap()).unwrap();
+    let (before, later) = (side.driver.now(), side.driver.now() + Duration::from_secs(3_600));
+    assert_eq!(side.driver.tell(later), later);
+    side.driver.send(peer, Channel::CALL, &[b"request"]).unwrap();
+    assert!(side.driver.wants_flush());
+    side.driver.flush_at(before);
+    assert!(!side.driver.wants_flush());
+    assert_eq!((side.driver.told, side.driver.tell(before)), (later, later));
+}
+
+#[test]
 fn what_a_full_receive_buffer_lost_is_counted() {
     let config = DriverConfig { socket_buffer: 16 << 10, ..DriverConfig::plain() };
     let mut driver = Driver::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
