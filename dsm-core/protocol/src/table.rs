@@ -141,6 +141,11 @@ mod tests {
         assert_eq!(few.records.iter().map(|(page, _)| page.0).collect::<Vec<_>>(), [1, 3, 5, 7, 9]);
         few.remove(Page(5));
         few.remove(Page(6));
-        assert_eq!((few.get(Page(5)), few.get(Page(7)), few.get(Page(11))), (None, Some(&70), None));
+        assert_eq!([5, 7, 11].map(|page| few.get(Page(page)).copied()), [None, Some(70), None]);
+        // At the ends, and before and behind them.
+        assert_eq!([0, 1, 9, 10].map(|page| few.get(Page(page)).copied()), [None, Some(10), Some(90), None]);
+        few.remove(Page(1));
+        *few.entry(Page(0)) = 4;
+        assert_eq!([0, 1, 3].map(|page| few.get(Page(page)).copied()), [Some(4), None, Some(30)]);
     }
 }

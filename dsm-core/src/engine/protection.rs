@@ -2,8 +2,9 @@
 //!
 //! Before a page that this node may write goes to a reader, stores to it must be forbidden, by a system call that costs about as much
 //! for many pages in a row as for one. So when several pages of a block have been asked for, all of the block are protected, while
-//! the answer is on its way, or at once if another of them was asked for together with those; the protocol knows nothing of it, and lets stores through again when they come. Each of those costs a
-//! small local fault that would not have been: when they are more than what was spared, it stops for a while.
+//! the answer is on its way, or at once if another of them was asked for together with those; the protocol knows nothing of it, and
+//! lets stores through again when they come. Each of those costs a small local fault that would not have been: when they are more
+//! than what was spared, it stops for a while.
 
 use protocol::Page;
 

@@ -14,10 +14,11 @@ use crate::transport::{BootEpoch, Channel, Countdown, LostReason, Outgoing, Peer
 
 use super::body::Arrived;
 use super::client::{ClientConfig, ClientCounters, Request};
-use super::endpoint::{Role, Wake};
+use super::endpoint::Role;
 use super::error::{CallError, CallErrorKind, Ran};
 use super::in_flight::{Answer, InFlight, Origin, Outcome, Target, Waiting};
 use super::message::{self, Call, CallId, How, Message};
+use super::wake::Wake;
 
 /// The session that new calls go to.
 #[derive(Clone, Copy)]

@@ -17,13 +17,14 @@ use crate::transport::Counters;
 
 use super::caller::Caller;
 use super::context::Context;
-use super::endpoint::{Core, Endpoint, Waiting, Wake};
+use super::endpoint::{Core, Endpoint, Waiting};
 use super::error::{CallError, CallErrorKind, Ran, StartError};
 use super::in_flight::{Outcome, Target};
 use super::message::{CallId, How, MethodId, ServiceId};
 use super::named::{Named, NamedCall};
 use super::pending::{PendingCall, Scratch};
 use super::service::CallKind;
+use super::wake::Wake;
 
 /// How a [`Client`] is set up.
 #[derive(Clone, Debug)]
@@ -136,7 +137,7 @@ impl Client {
         Ok(Client { route: Route::ByName(Arc::new(Named::new(binder, name, config)?)), timeout, order })
     }
 
-    /// The same client with another limit for the calls made through it.
+    /// The same client with another limit for the calls made through it. A call's time begins when its arguments are encoded.
     pub fn with_timeout(&self, timeout: Duration) -> Client {
         Client { timeout, ..self.clone() }
     }

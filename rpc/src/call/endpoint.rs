@@ -7,8 +7,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::task::Waker;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use crate::time::Time;
 
 use super::bell::{new_bell, ring, sleep};
 use super::error::StartError;
+use super::wake::Wake;
 
 /// How long to poll before sleeping.
 ///
@@ -66,28 +66,6 @@ pub(crate) trait Role: Send + 'static {
     fn ended(&mut self, failure: Option<String>);
     /// Whom to wake once the mutex is free again: moved from the role's list to the end of this one.
     fn take_wakes(&mut self, wakes: &mut Vec<Wake>);
-}
-
-/// Somebody to wake; never under the mutex, because waking a task may run the task.
-#[derive(Debug)]
-pub(crate) enum Wake {
-    Thread(Thread),
-    Task(Waker),
-    Bell(Arc<EventFd>),
-    One(Arc<Condvar>),
-    All(Arc<Condvar>),
-}
-
-impl Wake {
-    pub(crate) fn wake(self) {
-        match self {
-            Wake::Thread(thread) => thread.unpark(),
-            Wake::Task(waker) => waker.wake(),
-            Wake::Bell(bell) => ring(&bell),
-            Wake::One(signal) => signal.notify_one(),
-            Wake::All(signal) => signal.notify_all(),
-        }
-    }
 }
 
 /// While threads drive: how long the endpoint's thread sleeps at most, at first. It may look so much later than due at timers, for

@@ -10,9 +10,9 @@ use crate::time::Time;
 use crate::transport::{BootEpoch, Peer};
 
 use super::body::{Arrived, Body};
-use super::endpoint::Wake;
 use super::error::{CallError, CallErrorKind, Ran};
 use super::message::{CallId, How, MethodId, ServiceId, Status};
+use super::wake::Wake;
 
 /// What became of a call: the reply's status and body, or why there is none.
 pub(crate) type Outcome = Result<(Status, Body), CallError>;

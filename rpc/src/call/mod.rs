@@ -51,6 +51,7 @@ mod server;
 mod service;
 mod serving;
 mod slots;
+mod wake;
 
 pub use client::{Client, ClientConfig, ClientCounters};
 pub use context::Context;

@@ -176,3 +176,64 @@ fn bad_arguments(error: impl Into<CodecError>) -> Refusal {
 fn bad_result(error: impl std::fmt::Display) -> Refusal {
     Refusal::BadResult(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Bytes;
+
+    const METHOD: MethodId = MethodId { number: 1, version: 1, schema: 0 };
+    const ORDERS: [ByteOrder; 3] = [ByteOrder::Network, ByteOrder::Native, ByteOrder::Foreign];
+
+    fn encoded(order: ByteOrder, value: &impl Serialize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        codec::encode_in(order, value, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// Takes a number and bytes; answers with the number.
+    fn serve(request: &mut Request<'_>) -> Result<Bytes, Refusal> {
+        let number: u32 = request.argument()?;
+        let bytes: Bytes = request.argument()?;
+        request.no_more_arguments()?;
+        request.answer(&number)?;
+        Ok(bytes)
+    }
+
+    #[test]
+    fn arguments_are_taken_out_and_answered_in_the_order_of_bytes_that_they_came_in() {
+        for order in ORDERS {
+            let mut reply = Encoded::default();
+            let arguments = encoded(order, &(7u32, Bytes::from(vec![1, 2])));
+            let bytes = serve(&mut Request::encoded(METHOD, &arguments, order, &mut reply)).unwrap();
+            assert_eq!((&*bytes, reply.bytes), (&[1, 2][..], encoded(order, &7u32)), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_byte_string_of_a_request_that_is_kept_stays_where_it_came() {
+        for (order, stays) in [(ByteOrder::Network, true), (ByteOrder::LITTLE, false)] {
+            let mut reply = Encoded::default();
+            let arguments = bytes::Bytes::from(encoded(order, &(7u32, Bytes::from(vec![3; 1 << 17]))));
+            let bytes = serve(&mut Request::keeping(METHOD, &arguments, order, &mut reply)).unwrap();
+            assert_eq!((bytes.len(), reply.bytes), (1 << 17, encoded(order, &7u32)));
+            assert_eq!(arguments.as_ptr_range().contains(&bytes.as_ptr()), stays, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_that_are_too_few_or_too_many_are_refused_and_nothing_is_answered() {
+        for order in ORDERS {
+            for arguments in [encoded(order, &7u32), encoded(order, &(7u32, Bytes::from(vec![1]), 0u8))] {
+                let shared = bytes::Bytes::from(arguments.clone());
+                let (mut one, mut other) = (Encoded::default(), Encoded::default());
+                let refused = [
+                    serve(&mut Request::encoded(METHOD, &arguments, order, &mut one)),
+                    serve(&mut Request::keeping(METHOD, &shared, order, &mut other)),
+                ];
+                assert!(refused.iter().all(|one| matches!(one, Err(Refusal::BadArguments(_)))), "{refused:?}");
+                assert_eq!([one.len(), other.len()], [0, 0]);
+            }
+        }
+    }
+}

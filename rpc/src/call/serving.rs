@@ -12,13 +12,14 @@ use crate::transport::{BootEpoch, Channel, Peer};
 
 use super::body::Arrived;
 use super::context::Context;
-use super::endpoint::{Role, Wake};
+use super::endpoint::Role;
 use super::handler::{Served, Services};
 use super::message::{self, Call, CallId, How, Message, Status};
 use super::outbox::{Outbox, Reply};
 use super::queue::{Job, Queue, QueueLimits};
 use super::server::ServerCounters;
 use super::slots::{Arrival, ReplyLimits, Slots};
+use super::wake::Wake;
 
 /// How long a stopping server waits for its callers to acknowledge the last replies.
 const LINGER: Duration = Duration::from_secs(1);
