@@ -433,6 +433,8 @@ impl<R: Role> Endpoint<R> {
             return (core, now);
         }
         self.release(core);
+        // Taking in the whole batch took a while, in which a deadline may have passed.
+        now = Instant::now();
         for errand in errands.drain(..) {
             done.push(R::run(errand, now));
             now = Instant::now();
