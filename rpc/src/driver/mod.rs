@@ -178,7 +178,8 @@ impl Driver {
         self.transport.send_message(peer, channel, message)
     }
 
-    /// Puts everything on the wire that may go now. What the full socket does not take stays for the next call.
+    /// Puts everything on the wire that may go now, and then does what was put off. What the full socket does not take stays for
+    /// the next call.
     pub fn flush(&mut self) {
         // To ask the clock costs more than to find that nothing waits.
         if self.may_flush() {
@@ -188,7 +189,7 @@ impl Driver {
     }
 
     fn may_flush(&self) -> bool {
-        self.wants_flush() || self.impairer.is_some()
+        self.wants_flush() || self.transport.is_behind() || self.impairer.is_some()
     }
 
     /// What to tell the transport at `now`: its time must not run backwards, and whoever looked at the clock may have had to wait for
@@ -225,7 +226,7 @@ impl Driver {
             let left = self.held.start + sent..self.held.end;
             self.hold(left, now);
             if sent < wanted {
-                return;
+                return self.transport.catch_up(now);
             }
             if self.wants_flush() {
                 now = self.tell(self.now());
@@ -255,7 +256,8 @@ impl Driver {
     }
 
     /// Without blocking: reads one batch of datagrams into `inbox`, does what is due, and flushes. Returns how many
-    /// datagrams were read. An inbox that was not drained gets nothing new.
+    /// datagrams were read. An inbox that was not drained gets nothing new. What need not be done before there is an answer to what came
+    /// waits for the next [`Self::flush`], or until nothing comes.
     pub fn receive(&mut self, inbox: &mut Inbox) -> Result<usize, DriverError> {
         let mut count = 0;
         if inbox.is_empty() {
@@ -299,7 +301,10 @@ impl Driver {
             tracer.sessions(now, inbox.events.get(known..).unwrap_or_default());
         }
         inbox.attribute(0);
-        self.flush_at(now);
+        // Whoever has something to say to what came says it first.
+        if count == 0 || self.wants_flush() || self.impairer.is_some() {
+            self.flush_at(now);
+        }
         Ok(count)
     }
 
@@ -308,7 +313,7 @@ impl Driver {
         self.overdue = true;
     }
 
-    /// Whether [`Self::flush`] has something to do.
+    /// Whether [`Self::flush`] would put something on the wire at once.
     pub fn wants_flush(&self) -> bool {
         self.transport.wants_transmit() || !self.held.is_empty()
     }
@@ -320,7 +325,9 @@ impl Driver {
 
     /// Whether there is nothing to do at `now` but what may have come.
     fn is_idle(&self, now: Time) -> bool {
-        !self.transport.wants_transmit() && self.next_timeout().is_none_or(|due| due > now)
+        !self.transport.wants_transmit()
+            && !self.transport.is_behind()
+            && self.next_timeout().is_none_or(|due| due > now)
     }
 
     /// When to call [`Self::receive`] next even though nothing arrives.

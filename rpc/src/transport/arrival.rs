@@ -27,8 +27,7 @@ pub(super) struct DataBody<'a> {
 impl<'a> DataBody<'a> {
     /// Reads it from a datagram without its trailer.
     fn read(prefix: &Prefix, covered: &'a [u8]) -> Result<DataBody<'a>, WireError> {
-        let mut reader = Reader::new(covered);
-        Prefix::read(&mut reader)?;
+        let mut reader = Reader::new(covered.get(PREFIX_BYTES..).ok_or(WireError::Short)?);
         let packet = reader.u64()?;
         let ack = AckBlock::read(&mut reader)?;
         Ok(DataBody { flags: prefix.flags, packet, ack, frames: reader, end: covered.len() })

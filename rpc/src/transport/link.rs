@@ -73,6 +73,18 @@ pub(super) struct Context<'a> {
     pub unsealed: Option<&'a mut Vec<u8>>,
 }
 
+/// An acknowledgement that has come and is not taken yet.
+#[derive(Debug)]
+struct Unread {
+    ack: AckBlock,
+    /// Whether its bitmap does not reach as far as its sender knows.
+    is_cut: bool,
+    /// When it came.
+    at: Time,
+    /// What was under way then.
+    flying: usize,
+}
+
 /// An open session.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -95,6 +107,7 @@ pub(super) struct Link {
     /// The largest packet number seen, and when it came.
     newest: Option<(u64, Time)>,
     newest_echoed: Option<u64>,
+    unread: Option<Unread>,
     ack_at: Option<Time>,
     ack_now: bool,
     unacked_bytes: usize,
@@ -126,6 +139,7 @@ impl Link {
             liveness: Liveness::new(now),
             newest: None,
             newest_echoed: None,
+            unread: None,
             ack_at: None,
             ack_now: false,
             unacked_bytes: 0,
@@ -156,25 +170,43 @@ impl Link {
         (has_something || self.send.can_fill()) && !self.is_exhausted()
     }
 
-    /// A datagram of this session has come: takes its packet number and acknowledgement. An acknowledgement of what was
-    /// never sent is an error, and nothing of that datagram counts.
-    pub fn heard(&mut self, now: Time, packet: u64, flags: Flags, ack: &AckBlock, cx: &mut Context<'_>) -> bool {
-        if ack.echo.is_some_and(|echo| echo.packet >= self.sent.next()) {
+    /// A datagram of this session has come: takes its packet number, and its acknowledgement now or in
+    /// [`Self::read`]. An acknowledgement of what was never sent is an error, and nothing of that datagram counts.
+    pub fn heard(&mut self, now: Time, packet: u64, flags: Flags, ack: AckBlock, cx: &mut Context<'_>) -> bool {
+        if ack.echo.is_some_and(|echo| echo.packet >= self.sent.next()) || !self.send.is_possible(&ack) {
             return false;
         }
-        let (queued, flying) = (self.send.queued_bytes(), self.send.flying_bytes());
-        let Ok(progress) = self.send.acked(ack, flags.has(Flags::CUT), cx.pool) else { return false };
+        self.read(cx);
         self.liveness.confirm();
         // A late copy of what the peer once sent is no sign of life.
         if self.newest.is_none_or(|(newest, _)| packet > newest) {
             self.newest = Some((packet, now));
             self.liveness.heard(now, cx.config);
         }
-        if let Some(echo) = ack.echo {
-            self.sample(now, echo);
-        }
-        self.steer(now, queued, flying);
         self.ack_now |= flags.has(Flags::PING);
+        let flying = self.send.flying_bytes();
+        self.unread = Some(Unread { ack, is_cut: flags.has(Flags::CUT), at: now, flying });
+        if !self.send.is_in_no_hurry() || !self.sent.is_short() {
+            self.read(cx);
+        }
+        true
+    }
+
+    /// Takes the acknowledgement that came last, if that was not done yet.
+    pub fn read(&mut self, cx: &mut Context<'_>) {
+        let Some(Unread { ack, is_cut, at, flying }) = self.unread.take() else { return };
+        let (queued, flying_now) = (self.send.queued_bytes(), self.send.flying_bytes());
+        let Ok(progress) = self.send.acked(&ack, is_cut, cx.pool) else { return };
+        if let Some(echo) = ack.echo {
+            self.sample(at, echo);
+        }
+        let acked = queued - self.send.queued_bytes();
+        // What was found lost before and has arrived all the same is taken off again.
+        self.congestion.lost((flying_now - self.send.flying_bytes()).saturating_sub(acked));
+        if acked > 0 {
+            self.congestion.acked(at, acked, flying);
+        }
+        self.send.set_window(self.congestion.window());
         cx.counters.fast_retransmissions += progress.lost as u64;
         self.path.lost(progress.lost);
         if progress.acked > 0 {
@@ -185,10 +217,14 @@ impl Link {
             self.rtt.progress();
             self.retransmit_at = None;
         }
-        if progress.acked > 0 || progress.lost > 0 {
-            self.arm(now, cx);
+    }
+
+    /// Fragments that are not acknowledged, sent or not.
+    pub fn unacknowledged(&self) -> usize {
+        match &self.unread {
+            Some(unread) => self.send.outstanding_after(&unread.ack),
+            None => self.send.outstanding(),
         }
-        true
     }
 
     /// Takes a datagram that was [`Self::heard`] and is about the path alone; false when it is another.
@@ -235,17 +271,6 @@ impl Link {
         }
     }
 
-    /// Fits the window to what an acknowledgement has changed: so much was queued and flying before it.
-    fn steer(&mut self, now: Time, queued: usize, flying: usize) {
-        let acked = queued - self.send.queued_bytes();
-        // What was found lost before and has arrived all the same is taken off again.
-        self.congestion.lost((flying - self.send.flying_bytes()).saturating_sub(acked));
-        if acked > 0 {
-            self.congestion.acked(now, acked, flying);
-        }
-        self.send.set_window(self.congestion.window());
-    }
-
     /// One fragment of a datagram that was [`Self::heard`].
     pub fn accept(
         &mut self,
@@ -284,7 +309,7 @@ impl Link {
     }
 
     /// Starts the retransmission timer if something is under way and it does not run.
-    fn arm(&mut self, now: Time, cx: &mut Context<'_>) {
+    pub fn arm(&mut self, now: Time, cx: &mut Context<'_>) {
         if self.retransmit_at.is_some() || self.send.outstanding() == 0 || !self.send.is_flying() {
             return;
         }
@@ -344,7 +369,6 @@ impl Link {
         self.unacked_bytes = 0;
         self.unacked_fragments = 0;
         self.liveness.asked();
-        self.arm(now, cx);
         true
     }
 
@@ -364,7 +388,8 @@ impl Link {
     /// Appends frames to a datagram.
     fn fill(&mut self, now: Time, packet: u64, out: &mut Vec<u8>, cx: &mut Context<'_>) {
         let room = self.path.size().saturating_sub(out.len() + self.guard.protection().trailer_bytes());
-        let (idle, flying) = (!self.send.is_flying(), self.send.flying_bytes());
+        // Of what flies, an acknowledgement that is not read yet may know better.
+        let (idle, flying) = (!self.send.is_flying() || self.unread.is_some(), self.send.flying_bytes());
         // Half a round trip is the way there.
         let arrival = now + self.rtt.smoothed().unwrap_or_default() / 2;
         let filled = self.send.fill(arrival, packet, room, out);

@@ -13,6 +13,8 @@
 //!   threshold).
 //! - How large datagrams may be is found out ([`path`]: RFC 8899).
 //! - How much may be under way follows delay and not loss ([`congestion`]: Copa).
+//! - What no datagram has to wait for is put off until those that can leave have left: acknowledgements are taken then, and timers
+//!   set. Whoever asks in between hears what is true all the same.
 //! - An opening takes two datagrams and tells incarnations apart by their [`BootEpoch`]. A hello by itself changes
 //!   nothing: a session begins, and an older one with the same address ends, when a datagram proves that its sender has
 //!   seen our answer.
@@ -163,17 +165,14 @@ impl Transport {
 
     /// The same for any message. A number in it that counts down stands still until the session is open.
     pub fn send_message(&mut self, peer: Peer, channel: Channel, message: Outgoing<'_>) -> Result<(), SendError> {
-        let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
         let total = message.len();
-        session.state.check_size(total, &self.config)?;
+        if self.admit(peer, total).is_err() {
+            // What has been acknowledged makes room.
+            self.read_all();
+            self.admit(peer, total)?;
+        }
+        let session = self.peers.get_mut(peer).ok_or(SendError::Gone)?;
         let before = session.state.queued_bytes();
-        let charge = total + send::FRAGMENT_CHARGE;
-        if before + charge > self.config.max_queued_bytes {
-            return Err(SendError::Backlog { queued: before });
-        }
-        if self.queued + charge > self.config.max_queued_bytes_of_all {
-            return Err(SendError::Backlog { queued: self.queued });
-        }
         match &mut session.state {
             State::Opening(opening) => opening.push(channel.0, message.parts, total, &mut self.pool),
             State::Up(link) => link.send.push(channel.0, message, &mut self.pool),
@@ -181,6 +180,20 @@ impl Transport {
         self.queued += session.state.queued_bytes() - before;
         self.counters.messages_sent += 1;
         self.peers.enqueue(peer);
+        Ok(())
+    }
+
+    /// Whether a message of so many bytes may be queued.
+    fn admit(&self, peer: Peer, bytes: usize) -> Result<(), SendError> {
+        let state = &self.peers.get(peer).ok_or(SendError::Gone)?.state;
+        state.check_size(bytes, &self.config)?;
+        let (own, charge) = (state.queued_bytes(), bytes + send::FRAGMENT_CHARGE);
+        if own + charge > self.config.max_queued_bytes {
+            return Err(SendError::Backlog { queued: own });
+        }
+        if self.queued + charge > self.config.max_queued_bytes_of_all {
+            return Err(SendError::Backlog { queued: self.queued });
+        }
         Ok(())
     }
 
@@ -196,13 +209,13 @@ impl Transport {
         let Some(session) = self.peers.get_mut(peer) else { return };
         let State::Up(link) = &mut session.state else { return };
         let queued = link.send.queued_bytes();
-        if !link.heard(now, body.packet, body.flags, &body.ack, context!(self)) {
+        if !link.heard(now, body.packet, body.flags, body.ack, context!(self)) {
             self.counters.garbage_dropped += 1;
             return;
         }
         self.queued = self.queued + link.send.queued_bytes() - queued;
         if link.about_the_path(body.packet, body.flags, &body.frames) {
-            return self.touched(peer);
+            return self.peers.touched(peer);
         }
         let before = link.receive.reserved();
         let limit = self.config.max_reassembly_bytes_per_peer;
@@ -225,25 +238,25 @@ impl Transport {
             events.push(Event::Message { peer, channel: Channel(fragment.channel), body });
         }
         self.reserved = self.reserved + link.receive.reserved() - before;
-        self.touched(peer);
+        self.peers.touched(peer);
     }
 
-    /// Something of an open session has changed: it may have something to send, and other times.
-    fn touched(&mut self, peer: Peer) {
-        if let Some(State::Up(link)) = self.peers.get(peer).map(|session| &session.state) {
-            let wake = link.next_timeout(&self.config);
-            self.peers.wake_at(peer, wake);
-            self.peers.enqueue(peer);
-        }
-    }
-
-    /// Writes the next datagram to put on the wire into `out` (cleared first) and says where to send it.
+    /// Writes the next datagram to put on the wire into `out` (cleared first) and says where to send it. When there is none, catches
+    /// up with whatever no datagram had to wait for.
     pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
         out.clear();
         if let Some(unsealed) = &mut self.unsealed {
             unsealed.clear();
         }
-        let addr = self.transmit_control(out).or_else(|| self.transmit_session(now, out))?;
+        let written = self.transmit_control(out).or_else(|| self.transmit_session(now, out));
+        let addr = match written {
+            Some(addr) => addr,
+            None => {
+                // Acknowledgements that were read only now may have made room.
+                self.catch_up(now);
+                self.transmit_session(now, out)?
+            }
+        };
         self.counters.datagrams_sent += 1;
         self.counters.bytes_sent += out.len() as u64;
         Some(addr)
@@ -260,26 +273,56 @@ impl Transport {
             let peer = self.peers.next_ready()?;
             let Some(session) = self.peers.get_mut(peer) else { continue };
             let addr = session.addr;
-            let (written, wake) = match &mut session.state {
+            let written = match &mut session.state {
                 State::Opening(opening) => {
                     let written = std::mem::take(&mut opening.hello_now);
                     if written {
                         self.counters.hellos_sent += 1;
                         out.extend_from_slice(&opening.hello);
                     }
-                    (written, Some(opening.next_timeout()))
+                    written
                 }
-                State::Up(link) => {
-                    let written = link.transmit(now, out, context!(self));
-                    (written, link.next_timeout(&self.config))
-                }
+                State::Up(link) => link.transmit(now, out, context!(self)),
             };
-            self.peers.wake_at(peer, wake);
-            self.peers.enqueue(peer);
+            self.peers.touched(peer);
             if written {
                 return Some(addr);
             }
         }
+    }
+
+    /// Does what was put off, because no datagram that could leave had to wait for it: takes acknowledgements, and sets timers.
+    pub(crate) fn catch_up(&mut self, now: Time) {
+        while let Some(peer) = self.peers.next_behind() {
+            self.read(peer);
+            let Some(session) = self.peers.get_mut(peer) else { continue };
+            if let State::Up(link) = &mut session.state {
+                link.arm(now, context!(self));
+            }
+            let wake = session.state.next_timeout(&self.config);
+            self.peers.wake_at(peer, wake);
+            self.peers.enqueue(peer);
+        }
+    }
+
+    /// Whether [`Self::catch_up`] has something to do.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.peers.all_behind().next().is_some()
+    }
+
+    /// Takes the acknowledgement that a peer has sent last, if that was not done yet.
+    fn read(&mut self, peer: Peer) {
+        let Some(session) = self.peers.get_mut(peer) else { return };
+        if let State::Up(link) = &mut session.state {
+            let queued = link.send.queued_bytes();
+            link.read(context!(self));
+            self.queued = self.queued + link.send.queued_bytes() - queued;
+        }
+    }
+
+    fn read_all(&mut self) {
+        let behind: Vec<_> = self.peers.all_behind().map(|session| session.peer).collect();
+        behind.into_iter().for_each(|peer| self.read(peer));
     }
 
     /// From now on, [`Self::unsealed`] has something to show.
@@ -292,38 +335,34 @@ impl Transport {
         self.unsealed.as_deref().unwrap_or_default()
     }
 
-    /// Whether [`Self::transmit`] may have something.
+    /// Whether [`Self::transmit`] may have something, before it catches up.
     pub fn wants_transmit(&self) -> bool {
         !self.controls.is_empty() || self.peers.has_ready()
     }
 
     /// When to call [`Self::timeout`] next. It may turn out that nothing was due then.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.peers.next_wake()
+        let behind = self.peers.all_behind().filter_map(|session| session.state.next_timeout(&self.config));
+        behind.chain(self.peers.next_wake()).min()
     }
 
     /// Does what is due.
     pub fn timeout(&mut self, now: Time, events: &mut Vec<Event>) {
+        if self.peers.next_wake().is_none_or(|at| at > now) {
+            return;
+        }
         let mut due = std::mem::take(&mut self.due);
         due.extend(std::iter::from_fn(|| self.peers.pop_due(now)));
         for peer in due.drain(..) {
+            self.read(peer);
             let Some(session) = self.peers.get_mut(peer) else { continue };
-            let (reason, next) = match &mut session.state {
-                State::Opening(opening) => {
-                    let reason = opening.timeout(now, context!(self));
-                    (reason, Some(opening.next_timeout()))
-                }
-                State::Up(link) => {
-                    let reason = link.timeout(now, context!(self));
-                    (reason, link.next_timeout(&self.config))
-                }
+            let reason = match &mut session.state {
+                State::Opening(opening) => opening.timeout(now, context!(self)),
+                State::Up(link) => link.timeout(now, context!(self)),
             };
             match reason {
                 Some(reason) => self.lose(peer, reason, events),
-                None => {
-                    self.peers.wake_at(peer, next);
-                    self.peers.enqueue(peer);
-                }
+                None => self.peers.touched(peer),
             }
         }
         self.due = due;
@@ -354,7 +393,7 @@ impl Transport {
             return;
         }
         if link.narrowed(now, limit) {
-            self.touched(peer);
+            self.peers.touched(peer);
         } else {
             self.lose(peer, LostReason::Narrow { limit }, events);
         }
@@ -386,7 +425,7 @@ impl Transport {
     pub fn unacknowledged(&self, peer: Peer) -> usize {
         match self.peers.get(peer).map(|session| &session.state) {
             Some(State::Opening(opening)) => opening.pending.len(),
-            Some(State::Up(link)) => link.send.outstanding(),
+            Some(State::Up(link)) => link.unacknowledged(),
             None => 0,
         }
     }

@@ -33,6 +33,14 @@ impl State {
         }
     }
 
+    /// When something is due.
+    pub fn next_timeout(&self, config: &TransportConfig) -> Option<Time> {
+        match self {
+            State::Opening(opening) => Some(opening.next_timeout()),
+            State::Up(link) => link.next_timeout(config),
+        }
+    }
+
     /// Memory that is charged for what is queued.
     pub fn queued_bytes(&self) -> usize {
         match self {
@@ -61,6 +69,8 @@ pub(super) struct Session {
     pub state: State,
     /// Whether it stands in the queue of those that have something to send.
     queued: bool,
+    /// Whether it stands among those that are behind.
+    behind: bool,
     /// Where it stands in the order of timers. Nothing of it is due before; it may be early.
     timer: Option<Time>,
 }
@@ -80,6 +90,8 @@ pub(super) struct Peers {
     by_addr: BTreeMap<SocketAddr, Peer>,
     latest: Option<(SocketAddr, Peer)>,
     ready: VecDeque<Peer>,
+    /// Sessions whose books, and timers, are not up to date.
+    behind: Vec<Peer>,
     /// One entry for each session that has a timer.
     timers: BTreeSet<(Time, Peer)>,
     limit: usize,
@@ -93,6 +105,7 @@ impl Peers {
             by_addr: BTreeMap::new(),
             latest: None,
             ready: VecDeque::new(),
+            behind: Vec::new(),
             timers: BTreeSet::new(),
             limit,
         }
@@ -136,7 +149,7 @@ impl Peers {
         });
         let slot = self.slots.get_mut(index as usize)?;
         let peer = Peer { index, generation: slot.generation };
-        slot.session = Some(Session { addr, peer, state, queued: false, timer: None });
+        slot.session = Some(Session { addr, peer, state, queued: false, behind: false, timer: None });
         self.by_addr.insert(addr, peer);
         self.latest = None;
         Some(peer)
@@ -195,6 +208,31 @@ impl Peers {
         if !session.queued && session.state.wants_transmit() {
             session.queued = true;
             self.ready.push_back(peer);
+        }
+    }
+
+    /// Something of a session has changed: it may have something to send, and its books are to be brought up to date.
+    pub fn touched(&mut self, peer: Peer) {
+        self.enqueue(peer);
+        let Some(session) = self.get_mut(peer) else { return };
+        if !std::mem::replace(&mut session.behind, true) {
+            self.behind.push(peer);
+        }
+    }
+
+    /// The sessions whose books are not up to date.
+    pub fn all_behind(&self) -> impl Iterator<Item = &Session> {
+        self.behind.iter().filter_map(|peer| self.get(*peer))
+    }
+
+    /// One of them, whose books are about to be.
+    pub fn next_behind(&mut self) -> Option<Peer> {
+        loop {
+            let peer = self.behind.pop()?;
+            if let Some(session) = self.get_mut(peer) {
+                session.behind = false;
+                return Some(peer);
+            }
         }
     }
 

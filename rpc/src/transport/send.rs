@@ -100,7 +100,10 @@ impl<'a> Rest<'a> {
 
     /// The next fragment: a copy of what comes first, and the owned part if it lasts to the end.
     fn cut(&mut self, length: usize, pool: &mut Pool) -> (Vec<u8>, Bytes) {
-        let (copied, shared) = self.clone().split(length);
+        let (copied, shared) = match self.owner {
+            Some(owner) => self.clone().split(length, owner),
+            None => (length, Bytes::new()),
+        };
         let mut bytes = if copied > 0 { pool.take(copied) } else { Vec::new() };
         while bytes.len() < copied {
             let piece = self.next(copied - bytes.len());
@@ -114,8 +117,7 @@ impl<'a> Rest<'a> {
     }
 
     /// How many of the next `length` bytes are to be copied, and the owned part behind them, which lasts to their end.
-    fn split(mut self, length: usize) -> (usize, Bytes) {
-        let Some(owner) = self.owner else { return (length, Bytes::new()) };
+    fn split(mut self, length: usize, owner: &Bytes) -> (usize, Bytes) {
         let mut place = 0;
         while place < length {
             let piece = self.next(length - place);
@@ -238,6 +240,27 @@ impl SendHalf {
         self.flying > 0
     }
 
+    /// Whether an acknowledgement can be true: nothing is in it that was never sent.
+    pub fn is_possible(&self, ack: &AckBlock) -> bool {
+        ack.next <= self.unsent
+    }
+
+    /// What [`Self::outstanding`] will be once this acknowledgement is taken.
+    pub fn outstanding_after(&self, ack: &AckBlock) -> usize {
+        let left = (self.base..).zip(&self.fragments).filter(|(sequence, queued)| match queued.status {
+            Status::Waiting => true,
+            Status::Flying(_) | Status::Lost => !ack.covers(*sequence),
+            Status::Acked => false,
+        });
+        left.count()
+    }
+
+    /// Whether an acknowledgement may as well be taken later: nothing waits for the room that it makes, and it gives no memory back that
+    /// is worth it.
+    pub fn is_in_no_hurry(&self) -> bool {
+        self.waiting_bytes() == 0 && self.has_room() && self.fragments.capacity() <= KEPT
+    }
+
     /// What was sent and is neither acknowledged nor found lost, as charged.
     pub fn flying_bytes(&self) -> usize {
         self.flying_bytes
@@ -276,7 +299,7 @@ impl SendHalf {
     pub fn push(&mut self, channel: u8, message: Outgoing<'_>, pool: &mut Pool) {
         let Outgoing { parts, mut countdown, owner } = message;
         let (size, total) = (self.limits.fragment_bytes, message.len());
-        let count = total.div_ceil(size).max(1) as u16;
+        let count = if total <= size { 1 } else { total.div_ceil(size) as u16 };
         let mut rest = Rest { parts: parts.iter(), part: &[], owner };
         for index in 0..count {
             let (bytes, shared) = rest.cut(size.min(total - usize::from(index) * size), pool);
@@ -290,6 +313,9 @@ impl SendHalf {
 
     /// Whether [`Self::fill`] would write something into an empty datagram.
     pub fn can_fill(&self) -> bool {
+        if self.waiting_bytes() == 0 {
+            return false;
+        }
         if self.lost.iter().any(|sequence| self.is_lost(*sequence)) {
             return self.flying_bytes < self.limits.window_bytes;
         }
@@ -362,7 +388,7 @@ impl SendHalf {
     /// Takes an acknowledgement; `cut` says that its bitmap does not reach as far as its sender knows. An impossible
     /// one changes nothing.
     pub fn acked(&mut self, ack: &AckBlock, cut: bool, pool: &mut Pool) -> Result<Progress, WireError> {
-        if ack.next > self.unsent {
+        if !self.is_possible(ack) {
             return Err(WireError::Value);
         }
         let mut progress = Progress::default();

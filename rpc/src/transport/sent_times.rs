@@ -52,9 +52,14 @@ impl SentTimes {
         self.times.get(place as usize).copied()
     }
 
+    /// Whether [`Self::rest`] would do nothing.
+    pub fn is_short(&self) -> bool {
+        self.times.len() <= KEPT_MAX
+    }
+
     /// Nothing is under way: forgets all but the latest, and the room for them.
     pub fn rest(&mut self) {
-        if self.times.len() <= KEPT_MAX {
+        if self.is_short() {
             return;
         }
         self.times.drain(..self.times.len().saturating_sub(KEPT));

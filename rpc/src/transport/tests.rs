@@ -1,5 +1,6 @@
 //! Two endpoints, a virtual clock, and a network that misbehaves by a seed.
 
+mod behind;
 mod bottleneck;
 mod exactly_once;
 mod halves;

@@ -45,6 +45,13 @@ impl AckBlock {
         &self.words
     }
 
+    /// Whether it says that this one has arrived.
+    pub fn covers(&self, sequence: u64) -> bool {
+        let Some(place) = sequence.checked_sub(self.next) else { return true };
+        let word = usize::try_from(place / 64).ok().and_then(|word| self.words.get(word));
+        word.is_some_and(|word| word & (1 << (place % 64)) != 0)
+    }
+
     /// Keeps at most `limit` words; true when some were cut off.
     pub fn cut(&mut self, limit: usize) -> bool {
         let cut = self.words.len() > limit;
@@ -55,10 +62,12 @@ impl AckBlock {
     /// Appends it.
     pub fn write(&self, out: &mut Vec<u8>) {
         let echo = self.echo.unwrap_or(Echo { packet: u64::MAX, waited_us: 0 });
-        out.extend_from_slice(&self.next.to_be_bytes());
-        out.extend_from_slice(&echo.packet.to_be_bytes());
-        out.extend_from_slice(&echo.waited_us.to_be_bytes());
-        out.push(self.words.len() as u8);
+        let mut bytes = [0; 8 + 8 + 4 + 1];
+        bytes[0..8].copy_from_slice(&self.next.to_be_bytes());
+        bytes[8..16].copy_from_slice(&echo.packet.to_be_bytes());
+        bytes[16..20].copy_from_slice(&echo.waited_us.to_be_bytes());
+        bytes[20] = self.words.len() as u8;
+        out.extend_from_slice(&bytes);
         for word in self.words() {
             out.extend_from_slice(&word.to_be_bytes());
         }

@@ -104,16 +104,18 @@ impl Prefix {
 
     /// Appends it.
     pub fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&MAGIC.to_be_bytes());
         let kind = match self.kind {
             Kind::Hello => 1,
             Kind::HelloAck => 2,
             Kind::Data => 3,
             Kind::Reset => 4,
         };
-        out.extend_from_slice(&[self.version, kind, self.flags.0]);
-        out.extend_from_slice(&self.to.0.to_be_bytes());
-        out.extend_from_slice(&self.from.0.to_be_bytes());
+        let mut bytes = [0; PREFIX_BYTES];
+        bytes[0..2].copy_from_slice(&MAGIC.to_be_bytes());
+        bytes[2..5].copy_from_slice(&[self.version, kind, self.flags.0]);
+        bytes[5..13].copy_from_slice(&self.to.0.to_be_bytes());
+        bytes[13..21].copy_from_slice(&self.from.0.to_be_bytes());
+        out.extend_from_slice(&bytes);
     }
 
     /// Reads it. An unknown version is not an error here: the prefix is the same in all of them.

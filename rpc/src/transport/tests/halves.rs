@@ -3,6 +3,7 @@
 use crate::time::Time;
 use crate::transport::Countdown;
 use crate::transport::pool::Pool;
+use crate::transport::random::Random;
 use crate::transport::receive::{Accepted, ReceiveHalf};
 use crate::transport::send::{Filled, Outgoing, Progress, SendHalf, SendLimits};
 use crate::wire::{AckBlock, Echo, FRAME_HEADER_BYTES, Fragment, Frames, Reader, WINDOW_FRAGMENTS, WireError};
@@ -101,6 +102,25 @@ fn an_acknowledgement_of_what_was_never_sent_is_refused() {
     // A bit beyond what was sent is ignored.
     assert_eq!(send.acked(&ack(0, u64::MAX, 0), false, &mut pool), Ok(Progress { acked: 1, lost: 0 }));
     assert_eq!(send.outstanding(), 1);
+}
+
+#[test]
+fn what_will_be_outstanding_is_known_before_an_acknowledgement_is_taken() {
+    let mut random = Random::new(7);
+    for _ in 0..2_000 {
+        let (mut send, mut pool) = sender(&[1; 6]);
+        (0..random.below(4)).for_each(|packet| drop(fill(&mut send, packet, FRAME_HEADER_BYTES + 1)));
+        for _ in 0..3 {
+            let block = ack(random.below(3), random.below(16), random.below(4));
+            if !send.is_possible(&block) {
+                assert_eq!(send.acked(&block, false, &mut pool), Err(WireError::Value));
+                continue;
+            }
+            let expected = send.outstanding_after(&block);
+            send.acked(&block, false, &mut pool).unwrap();
+            assert_eq!((send.outstanding(), send.outstanding_after(&block)), (expected, expected), "{block:?}");
+        }
+    }
 }
 
 #[test]
