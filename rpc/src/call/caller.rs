@@ -72,13 +72,13 @@ impl Caller {
     pub(crate) fn begin(
         &mut self,
         driver: &mut Driver,
-        now: Instant,
+        now: Time,
         Request { target, began, timeout, arguments }: Request,
     ) -> Result<CallId, CallError> {
         if let Some(failure) = &self.failure {
             return Err(CallError::new(CallErrorKind::Closed(failure.clone()), Ran::No));
         }
-        let (began, now) = (driver.time(began), driver.time(now));
+        let began = driver.time(began);
         let call = self.table.begin(target, began, timeout, arguments)?;
         self.counters.calls += 1;
         if self.unsent.len() > 2 * self.table.len() {
@@ -278,7 +278,9 @@ impl Caller {
 
 impl Role for Caller {
     type Errand = std::convert::Infallible;
-    type Done = std::convert::Infallible;
+    type Means = ();
+
+    fn means(&self) {}
 
     fn incoming(&mut self, driver: &mut Driver, incoming: Incoming<'_>) {
         match incoming {
@@ -303,12 +305,12 @@ impl Role for Caller {
 
     fn take_errands(&mut self, _errands: &mut Vec<Self::Errand>) {}
 
-    fn run(errand: Self::Errand, _now: Instant) -> Self::Done {
-        errand
+    fn run(_means: &(), errand: &mut Self::Errand, _now: Instant) {
+        match *errand {}
     }
 
-    fn done(&mut self, _driver: &mut Driver, done: Self::Done) {
-        match done {}
+    fn done(&mut self, _driver: &mut Driver, errand: Self::Errand) {
+        match errand {}
     }
 
     fn due(&mut self, driver: &mut Driver) {

@@ -297,7 +297,8 @@ impl Shared {
             None => (self.endpoint.lock(), Instant::now()),
         };
         let inner = &mut *core;
-        let begun = inner.role.begin(&mut inner.driver, now, request);
+        let time = inner.driver.time(now);
+        let begun = inner.role.begin(&mut inner.driver, time, request);
         match begun {
             Ok(call) => self.wait_in(core, now, call),
             Err(error) => {
@@ -311,7 +312,8 @@ impl Shared {
     pub(crate) fn start(&self, request: Request) -> Result<CallId, CallError> {
         let mut core = self.endpoint.lock();
         let inner = &mut *core;
-        let begun = inner.role.begin(&mut inner.driver, Instant::now(), request);
+        let now = inner.driver.now();
+        let begun = inner.role.begin(&mut inner.driver, now, request);
         if core.is_awake() || core.role.counters().in_flight > EAGER_CALLS {
             self.endpoint.flush_soon(&mut core);
         } else {

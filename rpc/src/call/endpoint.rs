@@ -41,17 +41,19 @@ impl Default for Waiting {
 pub(crate) trait Role: Send + 'static {
     /// Work that something brought, to be done without the mutex by the endpoint's thread.
     type Errand: Send;
-    /// Such work, done.
-    type Done;
+    /// What that takes.
+    type Means;
 
     /// Something came. What is sent here is flushed after the batch.
     fn incoming(&mut self, driver: &mut Driver, incoming: Incoming<'_>);
     /// Moves the errands to the end of this list.
     fn take_errands(&mut self, errands: &mut Vec<Self::Errand>);
+    /// What errands take: always the same.
+    fn means(&self) -> Self::Means;
     /// Does an errand, without the mutex; it is `now`.
-    fn run(errand: Self::Errand, now: Instant) -> Self::Done;
+    fn run(means: &Self::Means, errand: &mut Self::Errand, now: Instant);
     /// An errand is done.
-    fn done(&mut self, driver: &mut Driver, done: Self::Done);
+    fn done(&mut self, driver: &mut Driver, errand: Self::Errand);
     /// Does what is due, after each batch.
     fn due(&mut self, driver: &mut Driver);
     /// When `due` wants to be called next; [`Time::MAX`]: not for its own sake.
@@ -235,10 +237,13 @@ impl<R: Role> Endpoint<R> {
         if core.asleep_until == Time::ZERO {
             return;
         }
-        let unheard = core.drivers == 0 && !core.listens;
-        let too_long = unheard && (core.role.awaits() || core.driver.received_at() + SLACK_BUSY < core.asleep_until);
         let lateness = if core.listens { Duration::ZERO } else { SLACK_BUSY };
-        if too_long || core.next_due() + lateness < core.asleep_until {
+        let unheard = core.drivers == 0 && !core.listens;
+        // What was due before the last look is done.
+        let sleeps_long = core.driver.received_at() + lateness < core.asleep_until;
+        if unheard && (core.role.awaits() || sleeps_long)
+            || sleeps_long && core.next_due() + lateness < core.asleep_until
+        {
             core.asleep_until = Time::ZERO;
             self.ring();
         }
@@ -370,7 +375,7 @@ impl<R: Role> Endpoint<R> {
     fn turns(&self) -> Result<(), DriverError> {
         let mut polling = Polling::new(self.waiting.poll, Instant::now());
         let mut watch = Watch { driven: 0, slack: SLACK };
-        let (mut errands, mut done) = (Vec::new(), Vec::new());
+        let mut errands = Errands { means: self.lock().role.means(), list: Vec::new() };
         let (mut look, mut rested) = (true, false);
         loop {
             let Some(mut core) = self.enter(look) else {
@@ -384,9 +389,9 @@ impl<R: Role> Endpoint<R> {
             core.listens = false;
             let (mut busy, mut now) = (false, None);
             if look || core.next_due() <= core.driver.now() {
-                busy = core.turn()? > 0;
-                let received = core.driver.instant(core.driver.received_at());
-                let (after, at) = self.run_errands(core, &mut errands, &mut done, received);
+                let came = core.turn()?;
+                busy = came > 0;
+                let (after, at) = self.run_errands(core, &mut errands, came);
                 (core, now) = (after, Some(at));
             }
             let time = now.map_or_else(|| core.driver.now(), |now| core.driver.time(now));
@@ -420,28 +425,30 @@ impl<R: Role> Endpoint<R> {
         if asked { Some(self.lock()) } else { self.try_lock() }
     }
 
-    /// Does what came of the last turn without the mutex; it was `now` then. Says what the time is after it.
+    /// Does without the mutex what came of the last turn, and so many datagrams. Says what the time is after it.
     fn run_errands<'a>(
         &'a self,
         mut core: Guard<'a, R>,
-        errands: &mut Vec<R::Errand>,
-        done: &mut Vec<R::Done>,
-        mut now: Instant,
+        Errands { means, list }: &mut Errands<R>,
+        came: usize,
     ) -> (Guard<'a, R>, Instant) {
-        core.role.take_errands(errands);
-        if errands.is_empty() {
+        core.role.take_errands(list);
+        let mut now = core.driver.instant(core.driver.received_at());
+        if list.is_empty() {
             return (core, now);
         }
         self.release(core);
-        // Taking in the whole batch took a while, in which a deadline may have passed.
-        now = Instant::now();
-        for errand in errands.drain(..) {
-            done.push(R::run(errand, now));
+        if came > 1 || list.len() > 1 {
+            // Taking in all of them took a while, in which a deadline may have passed.
+            now = Instant::now();
+        }
+        for errand in &mut *list {
+            R::run(means, errand, now);
             now = Instant::now();
         }
         let mut core = self.lock();
         let Core { driver, role, .. } = &mut *core;
-        done.drain(..).for_each(|done| role.done(driver, done));
+        list.drain(..).for_each(|errand| role.done(driver, errand));
         (core, now)
     }
 
@@ -450,6 +457,12 @@ impl<R: Role> Endpoint<R> {
         let watched = [self.bell.as_fd(), self.socket.as_fd()];
         sleep(&watched[..if listens { 2 } else { 1 }], time).map_err(|errno| DriverError::Receive(errno.into()))
     }
+}
+
+/// What the endpoint's thread does without the mutex.
+struct Errands<R: Role> {
+    means: R::Means,
+    list: Vec<R::Errand>,
 }
 
 /// How the endpoint's thread goes by whether other threads drive.

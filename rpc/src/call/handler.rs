@@ -29,20 +29,24 @@ pub(crate) struct Services {
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) job: Job,
+    /// [`Status::Expired`] unless it has run.
     pub(crate) status: Status,
     /// The body of the reply.
     pub(crate) body: Encoded,
-    /// When it began.
-    pub(crate) began: Instant,
 }
 
 impl Served {
-    /// Runs the request, unless it is too late; it is `began` now. `body` is a buffer for the reply.
-    pub(crate) fn run(services: &Services, mut job: Job, context: &Context, mut body: Encoded, began: Instant) -> Self {
+    /// A request that has yet to run. `body` is a buffer for the reply.
+    pub(crate) fn new(job: Job, mut body: Encoded) -> Self {
         body.clear();
-        let late = context.deadline().is_some_and(|deadline| deadline <= began);
-        let status = if late { Status::Expired } else { context.enter(|| execute(services, &mut job, &mut body)) };
-        Served { job, status, body, began }
+        Served { job, status: Status::Expired, body }
+    }
+
+    /// Runs it, unless it is too late; it is `now`.
+    pub(crate) fn run(&mut self, services: &Services, context: &Context, now: Instant) {
+        if context.deadline().is_none_or(|deadline| deadline > now) {
+            self.status = context.enter(|| execute(services, &mut self.job, &mut self.body));
+        }
     }
 
     /// The buffer of the reply, for the next one.

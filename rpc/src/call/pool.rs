@@ -65,11 +65,12 @@ fn run(endpoint: &Endpoint<Serving>, services: &Services) {
             let deadline = job.deadline.map(|deadline| inner.driver.instant(deadline));
             endpoint.leave(core);
             let context = Context::new(deadline, Some(Arc::clone(&given_up)));
-            let served = Served::run(services, job, &context, buffer, Instant::now());
+            let (mut served, began) = (Served::new(job, buffer), Instant::now());
+            served.run(services, &context, began);
             drop(context);
             core = endpoint.lock();
             let inner = &mut *core;
-            buffer = inner.role.end(&mut inner.driver, served, &given_up);
+            buffer = inner.role.end(&mut inner.driver, served, began, &given_up);
             // A handler may have kept its context: that is of its call for ever.
             match Arc::get_mut(&mut given_up) {
                 Some(given_up) => *given_up = AtomicBool::new(false),

@@ -48,10 +48,8 @@ enum Phase {
 
 /// A request that the endpoint's thread runs itself, without the mutex.
 pub(crate) struct Errand {
-    services: Arc<Services>,
-    job: Job,
+    served: Served,
     context: Context,
-    body: Encoded,
 }
 
 /// A call that a worker runs.
@@ -127,11 +125,17 @@ impl Serving {
         self.queue.recycle(job.arguments);
     }
 
-    /// A worker has run a request. Returns the buffer for its next reply.
-    pub(crate) fn end(&mut self, driver: &mut Driver, served: Served, given_up: &Arc<AtomicBool>) -> Encoded {
+    /// A worker has run a request, or tried to, since `began`. Returns the buffer for its next reply.
+    pub(crate) fn end(
+        &mut self,
+        driver: &mut Driver,
+        served: Served,
+        began: Instant,
+        given_up: &Arc<AtomicBool>,
+    ) -> Encoded {
         self.running.retain(|running| !Arc::ptr_eq(&running.given_up, given_up));
         if served.status != Status::Expired {
-            self.queue.learn(served.job.service, served.job.call.method, served.began.elapsed());
+            self.queue.learn(served.job.service, served.job.call.method, began.elapsed());
         }
         self.answer(driver, served, given_up.load(Ordering::Relaxed))
     }
@@ -296,7 +300,7 @@ impl Serving {
         if inline {
             let context = Context::new(job.deadline.map(|deadline| driver.instant(deadline)), None);
             let body = self.buffers.pop().unwrap_or_default();
-            self.errands.push(Errand { services: Arc::clone(&self.services), job, context, body });
+            self.errands.push(Errand { served: Served::new(job, body), context });
             return Ok(());
         }
         self.queue.push(job);
@@ -357,7 +361,11 @@ impl Serving {
 
 impl Role for Serving {
     type Errand = Errand;
-    type Done = Served;
+    type Means = Arc<Services>;
+
+    fn means(&self) -> Arc<Services> {
+        Arc::clone(&self.services)
+    }
 
     fn incoming(&mut self, driver: &mut Driver, incoming: Incoming<'_>) {
         match incoming {
@@ -381,11 +389,11 @@ impl Role for Serving {
         errands.append(&mut self.errands);
     }
 
-    fn run(Errand { services, job, context, body }: Errand, now: Instant) -> Served {
-        Served::run(&services, job, &context, body, now)
+    fn run(services: &Arc<Services>, Errand { served, context }: &mut Errand, now: Instant) {
+        served.run(services, context, now);
     }
 
-    fn done(&mut self, driver: &mut Driver, served: Served) {
+    fn done(&mut self, driver: &mut Driver, Errand { served, .. }: Errand) {
         let buffer = self.answer(driver, served, false);
         if self.buffers.len() < ERRAND_BUFFERS_MAX {
             self.buffers.push(buffer);
