@@ -200,6 +200,13 @@ impl Engine {
         self.driver.flush();
     }
 
+    /// The same, unless nothing waits: what the driver has put off then stays so until the engine's thread comes to it.
+    fn flush_what_waits(&mut self) {
+        if self.driver.wants_flush() {
+            self.flush();
+        }
+    }
+
     /// When the socket was last looked at, on the process's clock.
     fn looked_at(&self) -> Instant {
         self.driver.instant(self.received_at)

@@ -117,6 +117,7 @@ impl Shared {
         let begun = self.check(&mut seat, |engine| work(engine, &signal));
         if begun && signal.poll().is_none() {
             seat = self.drive(seat, awaited, &signal, start);
+            let mut end = seat.engine.looked_at();
             if signal.poll().is_none() {
                 self.leave(seat);
                 self.parked.fetch_add(1, Ordering::Relaxed);
@@ -124,9 +125,10 @@ impl Shared {
                     std::thread::park();
                 }
                 seat = self.lock();
+                end = Instant::now();
             }
+            *account(&mut seat.engine.stats) += end - start;
         }
-        *account(&mut seat.engine.stats) += start.elapsed();
         self.leave(seat);
         begun.then(|| signal.poll()).flatten()
     }
@@ -178,8 +180,9 @@ impl Shared {
 
     /// Leaves the engine. Its thread sleeps by what it knew; a timer that is due earlier is news to it.
     fn leave(&self, mut seat: MutexGuard<'_, Seat>) {
-        seat.engine.flush();
+        seat.engine.flush_what_waits();
         if seat.asleep
+            && seat.engine.next_timeout().is_some_and(|due| due < seat.rings_at)
             && let Err(why) = self.set_timer(&mut seat)
         {
             self.end(&mut seat.engine, &why);
