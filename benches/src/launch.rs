@@ -89,15 +89,16 @@ pub(crate) fn printed(spec: JobSpec) -> Result<String, String> {
     Ok(printed.text())
 }
 
-/// An address whose port, and those above it, are free at this moment.
+/// An address whose port, and those above it, are free at this moment, and stay so while the job starts: they lie below those that the kernel
+/// gives to whoever asks for any (32,768 and up: ip(7)), as the job's own sockets do.
 fn free_ports(count: usize) -> io::Result<SocketAddr> {
     let attempt = || -> io::Result<SocketAddr> {
-        let first = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let addr = first.local_addr()?;
-        for offset in 1..count as u16 {
-            UdpSocket::bind((Ipv4Addr::LOCALHOST, addr.port().saturating_add(offset)))?;
+        let any = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let first = 10_000 + any.port() % 20_000;
+        for offset in 0..count as u16 {
+            UdpSocket::bind((Ipv4Addr::LOCALHOST, first + offset))?;
         }
-        Ok(addr)
+        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, first)))
     };
     (0..100).map(|_| attempt()).find(Result::is_ok).unwrap_or_else(attempt)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use dsm_core::EXIT_PEER_LOST;
 use dsm_core::job::Job;
 use dsm_core::launch::rendezvous::RendezvousClient;
-use dsm_core::launch::{self, Cause, JobSpec, NodeEnd, Outcome, Sinks};
+use dsm_core::launch::{self, Cause, JobSpec, LaunchError, NodeEnd, Outcome, Sinks};
 use nix::sys::signal::{Signal, raise};
 use rpc::{Client, ClientConfig};
 use turn::one_at_a_time;
@@ -144,4 +144,16 @@ fn a_node_that_exits_without_finalizing_has_deserted_whatever_its_status() {
     assert!(text.contains("dsm-node: node 1 (pid") && text.contains("never finalized"), "{text}");
     assert!(text.contains("[0] not left: node 1"), "{text}");
     assert_eq!(outcome.status(), EXIT_PEER_LOST);
+}
+
+#[test]
+fn the_launcher_takes_no_address_that_a_node_is_to_have() {
+    let _turn = one_at_a_time();
+    // Below those that the kernel gives to whoever asks for any.
+    let addr = SocketAddr::from(([127, 0, 0, 1], 10_000 + (std::process::id() % 20_000) as u16));
+    let mut spec = JobSpec::new(1, "true");
+    (spec.bind, spec.listen) = (addr, addr);
+    let sinks = Sinks { stdout: Box::new(Caught::default()), stderr: Box::new(Caught::default()) };
+    let refused = launch::run(spec, sinks);
+    assert!(matches!(&refused, Err(LaunchError::Rendezvous { addr: taken, .. }) if *taken == addr), "{refused:?}");
 }

@@ -91,7 +91,8 @@ pub struct JobSpec {
     pub prefetch: bool,
     /// Who may talk to nodes and launcher.
     pub key: JobKey,
-    /// The address of node 0's socket; node *n* takes the port *n* above it. Port 0 lets every node take any.
+    /// The address of node 0's socket; node *n* takes the port *n* above it. Port 0 lets every node take any. Others are best chosen
+    /// below those that the kernel gives to whoever asks for any (from 32,768 on: ip(7)).
     pub bind: SocketAddr,
     /// The address of the rendezvous service; port 0 takes any.
     pub listen: SocketAddr,
@@ -155,8 +156,8 @@ impl JobSpec {
         SocketAddr::new(self.bind.ip(), port)
     }
 
-    /// Refuses what cannot work before anything is started.
-    fn check(&self) -> Result<(), LaunchError> {
+    /// Refuses what cannot work before anything is started. Nobody else takes the ports of nodes while the sockets are held.
+    fn check(&self) -> Result<Vec<UdpSocket>, LaunchError> {
         if !(1..=NODES_MAX).contains(&self.nodes) {
             return Err(LaunchError::NodeCount(self.nodes));
         }
@@ -172,10 +173,8 @@ impl JobSpec {
             return Err(LaunchError::Ports { base: self.bind.port(), nodes: self.nodes });
         }
         // Each node binds for itself a moment later; to try it here gives one clear answer before anything runs.
-        for addr in (0..self.nodes).map(|rank| self.bind_of(rank)) {
-            UdpSocket::bind(addr).map_err(|source| LaunchError::Bind { addr, source })?;
-        }
-        Ok(())
+        let bind = |addr| UdpSocket::bind(addr).map_err(|source| LaunchError::Bind { addr, source });
+        (0..self.nodes).map(|rank| bind(self.bind_of(rank))).collect()
     }
 }
 
@@ -302,7 +301,7 @@ pub fn run(spec: JobSpec, sinks: Sinks) -> Result<Outcome, LaunchError> {
 ///
 /// What is wrong with `spec`, or what the system refused. Nothing is left running.
 pub fn start(spec: JobSpec, sinks: Sinks) -> Result<Running, LaunchError> {
-    spec.check()?;
+    let ports = spec.check()?;
     let system = |what| move |source: io::Error| LaunchError::System { what, source };
     let (lifeline, lifeline_kept) = io::pipe().map_err(system("a pipe for the lifeline"))?;
     let key = match &spec.key {
@@ -313,7 +312,9 @@ pub fn start(spec: JobSpec, sinks: Sinks) -> Result<Running, LaunchError> {
     let file = key.as_ref().map(secret::memory_file).transpose().map_err(system("memory for the key"))?;
     let inherited = Inherited { lifeline: Arc::new(lifeline.into()), key: file.map(Arc::new) };
     let security = key.map_or(Security::Plain(Integrity::Crc32), Security::from);
+    // Its own port may be any, but none of those.
     let meeting = Meeting::open(spec.listen, spec.nodes, security)?;
+    drop(ports);
     let (events, inbox) = channel();
 
     let mut nodes = Vec::with_capacity(spec.nodes);
