@@ -119,6 +119,7 @@ impl Shared {
             seat = self.drive(seat, awaited, &signal, start);
             let mut end = seat.engine.looked_at();
             if signal.poll().is_none() {
+                seat.engine.flush();
                 self.leave(seat);
                 self.parked.fetch_add(1, Ordering::Relaxed);
                 while signal.poll().is_none() {

@@ -316,6 +316,8 @@ impl<R: Role> Endpoint<R> {
     /// Sleeps until something comes. The endpoint's thread looks after the timers meanwhile.
     fn lead<'a>(&'a self, mut core: Guard<'a, R>, register: &mut impl FnMut(&mut R, Option<Wake>)) -> Guard<'a, R> {
         core.led = true;
+        // Nobody else does what was put off, for as long as this thread sleeps.
+        self.flush(&mut core);
         register(&mut core.role, Some(Wake::Bell(Arc::clone(&self.leaders_bell))));
         self.release(core);
         // If the descriptors cannot be waited for, neither can the endpoint's thread: it tells everybody.

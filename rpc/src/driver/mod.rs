@@ -369,7 +369,7 @@ impl Driver {
     }
 
     /// See [`Transport::has_room`].
-    pub fn has_room(&self, peer: Peer) -> bool {
+    pub fn has_room(&mut self, peer: Peer) -> bool {
         self.transport.has_room(peer)
     }
 

@@ -184,10 +184,11 @@ impl Link {
             self.liveness.heard(now, cx.config);
         }
         self.ack_now |= flags.has(Flags::PING);
-        let flying = self.send.flying_bytes();
+        let (flying, waits) = (self.send.flying_bytes(), self.send.is_in_no_hurry(&ack) && self.sent.is_short());
         self.unread = Some(Unread { ack, is_cut: flags.has(Flags::CUT), at: now, flying });
-        if !self.send.is_in_no_hurry() || !self.sent.is_short() {
+        if !waits {
             self.read(cx);
+            self.arm(now, cx);
         }
         true
     }

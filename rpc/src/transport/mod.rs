@@ -179,7 +179,11 @@ impl Transport {
         }
         self.queued += session.state.queued_bytes() - before;
         self.counters.messages_sent += 1;
-        self.peers.enqueue(peer);
+        if !self.peers.enqueue(peer) {
+            // What has been acknowledged may make room in the window.
+            self.read(peer);
+            self.peers.enqueue(peer);
+        }
         Ok(())
     }
 
@@ -431,10 +435,14 @@ impl Transport {
     }
 
     /// Whether a message that is queued now leaves at the next opportunity, and does not wait until others are acknowledged.
-    pub fn has_room(&self, peer: Peer) -> bool {
-        match self.peers.get(peer).map(|session| &session.state) {
+    pub fn has_room(&mut self, peer: Peer) -> bool {
+        let has_room = |t: &Self| match t.peers.get(peer).map(|session| &session.state) {
             Some(State::Up(link)) => link.send.has_room(),
             _ => false,
+        };
+        has_room(self) || {
+            self.read(peer);
+            has_room(self)
         }
     }
 

@@ -202,13 +202,18 @@ impl Peers {
         Some(peer)
     }
 
-    /// Puts a session into the queue if it has something to send.
-    pub fn enqueue(&mut self, peer: Peer) {
-        let Some(session) = self.get_mut(peer) else { return };
-        if !session.queued && session.state.wants_transmit() {
-            session.queued = true;
+    /// Puts a session into the queue if it has something to send; false when it has nothing.
+    pub fn enqueue(&mut self, peer: Peer) -> bool {
+        let Some(session) = self.get_mut(peer) else { return false };
+        if session.queued {
+            return true;
+        }
+        session.queued = session.state.wants_transmit();
+        let queued = session.queued;
+        if queued {
             self.ready.push_back(peer);
         }
+        queued
     }
 
     /// Something of a session has changed: it may have something to send, and its books are to be brought up to date.

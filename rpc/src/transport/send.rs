@@ -255,10 +255,11 @@ impl SendHalf {
         left.count()
     }
 
-    /// Whether an acknowledgement may as well be taken later: nothing waits for the room that it makes, and it gives no memory back that
-    /// is worth it.
-    pub fn is_in_no_hurry(&self) -> bool {
-        self.waiting_bytes() == 0 && self.has_room() && self.fragments.capacity() <= KEPT
+    /// Whether a possible acknowledgement may as well be taken later: all that was sent has arrived, nothing waits for the room that
+    /// makes, and it gives no memory back that is worth it.
+    pub fn is_in_no_hurry(&self, ack: &AckBlock) -> bool {
+        let is_whole = ack.next == self.unsent && ack.words().is_empty();
+        is_whole && self.waiting_bytes() == 0 && self.has_room() && self.fragments.capacity() <= KEPT
     }
 
     /// What was sent and is neither acknowledged nor found lost, as charged.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::network::{MS, Network, addr};
 use crate::impair::Impairments;
+use crate::transport::path::fragment_bytes;
 use crate::transport::send::FRAGMENT_CHARGE;
 use crate::transport::{Channel, Peer, SendError, TransportConfig};
+use crate::wire::{Integrity, Protection};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -46,7 +48,7 @@ fn called(network: &mut Network, peers: [Peer; 2], bytes: usize) {
 fn an_acknowledgement_counts_before_it_is_taken() {
     let (mut network, peers) = met(TransportConfig::plain());
     called(&mut network, peers, 100);
-    let a = &network.nodes[0].transport;
+    let a = &mut network.nodes[0].transport;
     assert!(a.is_behind() && a.queued() > 0);
     assert_eq!((a.unacknowledged(peers[0]), a.has_room(peers[0])), (0, true));
     send(&mut network, 0, peers[0], 10).unwrap();
@@ -55,6 +57,45 @@ fn an_acknowledgement_counts_before_it_is_taken() {
     assert!(carry(&mut network, 0) && network.nodes[0].transport.is_behind());
     assert!(!carry(&mut network, 0) && !network.nodes[0].transport.is_behind());
     assert_eq!(network.nodes[0].transport.queued(), 10 + FRAGMENT_CHARGE);
+}
+
+#[test]
+fn an_acknowledgement_of_a_part_is_taken_at_once() {
+    let (mut network, peers) = met(TransportConfig { keep_alive: None, ..TransportConfig::plain() });
+    send(&mut network, 0, peers[0], 100).unwrap();
+    assert!(carry(&mut network, 0) && !carry(&mut network, 0));
+    // One more leaves, and is lost.
+    send(&mut network, 0, peers[0], 10).unwrap();
+    let now = network.now;
+    assert!(network.nodes[0].transport.transmit(now, &mut Vec::new()).is_some());
+    send(&mut network, 1, peers[1], 1).unwrap();
+    assert!(carry(&mut network, 1));
+    let a = &network.nodes[0].transport;
+    assert_eq!((a.queued(), a.unacknowledged(peers[0])), (10 + FRAGMENT_CHARGE, 1));
+    assert!(a.next_timeout().is_some_and(|at| at < now + SECOND), "it will be sent again");
+}
+
+#[test]
+fn room_in_the_window_that_an_acknowledgement_makes_is_there_before_it_is_taken() {
+    let (mut network, peers) = met(TransportConfig { window_fragments: 2, ..TransportConfig::plain() });
+    called(&mut network, peers, 100);
+    send(&mut network, 0, peers[0], 10).unwrap();
+    assert!(network.nodes[0].transport.has_room(peers[0]));
+    send(&mut network, 0, peers[0], 10).unwrap();
+    assert!(!network.nodes[0].transport.has_room(peers[0]));
+}
+
+#[test]
+fn a_message_for_which_an_acknowledgement_makes_room_can_leave_at_once() {
+    let whole = fragment_bytes(TransportConfig::plain().datagram_max, Protection::Plain(Integrity::Crc32));
+    // Two datagrams of two fragments each.
+    let (mut network, peers) = met(TransportConfig { window_bytes: 1, ..TransportConfig::plain() });
+    send(&mut network, 0, peers[0], 3 * whole + 1).unwrap();
+    while carry(&mut network, 0) {}
+    send(&mut network, 1, peers[1], 1).unwrap();
+    assert!(carry(&mut network, 1) && network.nodes[0].transport.queued() > 3 * whole);
+    send(&mut network, 0, peers[0], whole).unwrap();
+    assert!(network.nodes[0].transport.wants_transmit());
 }
 
 #[test]
