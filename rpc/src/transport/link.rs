@@ -300,6 +300,8 @@ impl Link {
             Accepted::Refused => cx.counters.overflow_dropped += 1,
             Accepted::Invalid => cx.counters.garbage_dropped += 1,
         }
+        // Without a delay it goes before any answer to what came.
+        self.ack_now |= cx.config.ack_delay.is_zero();
         if self.ack_at.is_none() {
             self.ack_at = Some(now + cx.config.ack_delay);
         }
