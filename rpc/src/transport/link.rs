@@ -136,7 +136,7 @@ impl Link {
             unasked_bytes: 0,
             sent: SentTimes::default(),
             retransmit_at: None,
-            liveness: Liveness::new(now),
+            liveness: Liveness::new(now, agreed.local > agreed.remote),
             newest: None,
             newest_echoed: None,
             unread: None,

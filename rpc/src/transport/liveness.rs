@@ -13,6 +13,8 @@ use crate::time::{Time, sooner};
 const PING_HASTE: u32 = 4;
 /// And at least so soon, so that there are enough of them before the peer is given up.
 const PING_AGAIN_MAX: Duration = Duration::from_millis(100);
+/// Who hesitates asks later by this part of the pause between pings: by more than a thread sleeps too long.
+const HESITATION: u32 = 8;
 /// So many pings must go unanswered before a peer is given up: those of one whole pause between pings.
 const PINGS_UNANSWERED_MIN: u32 = PING_HASTE + 1;
 
@@ -31,6 +33,8 @@ pub(super) struct Liveness {
     confirmed: bool,
     ping_now: bool,
     pings_unanswered: u32,
+    /// Whether this side is the one that asks later.
+    hesitates: bool,
     ping_at: Option<Time>,
     /// Why the peer may be gone, and when that is certain unless it says something.
     doubt: Option<(Time, LostReason)>,
@@ -38,14 +42,17 @@ pub(super) struct Liveness {
 }
 
 impl Liveness {
-    /// Of a session that opens now. The peer is asked at once.
-    pub fn new(now: Time) -> Self {
+    /// Of a session that opens now. The peer is asked at once. One of the two `hesitates`: it is to hear the other's question before its
+    /// own is due. If both asked at once, which takes no more than that their threads wake equally late, both would be
+    /// answered, at twice the cost.
+    pub fn new(now: Time, hesitates: bool) -> Self {
         Liveness {
             owed_since: now,
             heard_at: now,
             confirmed: false,
             ping_now: true,
             pings_unanswered: 0,
+            hesitates,
             ping_at: Some(now + INITIAL),
             doubt: None,
             planted: Planted::default(),
@@ -70,7 +77,8 @@ impl Liveness {
         self.heard_at = now;
         self.pings_unanswered = 0;
         self.doubt = None;
-        self.ping_at = config.keep_alive.map(|keep| now + keep.ping_every);
+        let pause = |every| if self.hesitates { every + every / HESITATION } else { every };
+        self.ping_at = config.keep_alive.map(|keep| now + pause(keep.ping_every));
     }
 
     /// The peer owes an acknowledgement from now on.

@@ -178,6 +178,21 @@ fn late_copies_of_what_a_dead_peer_sent_are_no_sign_of_life() {
 }
 
 #[test]
+fn of_two_that_are_quiet_only_one_asks() {
+    let mut network = Network::perfect(2);
+    connect(&mut network, 0, 1);
+    network.run(SECOND);
+    let pings = |network: &Network| [0, 1].map(|node| network.nodes[node].transport.counters().pings);
+    let (before, sent) = (pings(&network), network.sent);
+    network.run(30 * SECOND);
+    let after = pings(&network);
+    let mut asked = [after[0] - before[0], after[1] - before[1]];
+    asked.sort_unstable();
+    assert!(asked[0] <= 1 && (23..=24).contains(&asked[1]), "{asked:?}");
+    assert_eq!(network.sent - sent, 2 * (asked[0] + asked[1]));
+}
+
+#[test]
 fn without_keep_alive_only_a_peer_that_owes_an_acknowledgement_is_given_up() {
     let config = TransportConfig { keep_alive: None, ..TransportConfig::plain() };
     let mut network = Network::new(2, config, Impairments::default());
