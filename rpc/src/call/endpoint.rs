@@ -391,9 +391,8 @@ impl<R: Role> Endpoint<R> {
             core.listens = false;
             let (mut busy, mut now) = (false, None);
             if look || core.next_due() <= core.driver.now() {
-                let came = core.turn()?;
-                busy = came > 0;
-                let (after, at) = self.run_errands(core, &mut errands, came);
+                busy = core.turn()? > 0;
+                let (after, at) = self.run_errands(core, &mut errands);
                 (core, now) = (after, Some(at));
             }
             let time = now.map_or_else(|| core.driver.now(), |now| core.driver.time(now));
@@ -427,23 +426,20 @@ impl<R: Role> Endpoint<R> {
         if asked { Some(self.lock()) } else { self.try_lock() }
     }
 
-    /// Does without the mutex what came of the last turn, and so many datagrams. Says what the time is after it.
+    /// Does without the mutex what came of the last turn. Says what the time is after it.
     fn run_errands<'a>(
         &'a self,
         mut core: Guard<'a, R>,
         Errands { means, list }: &mut Errands<R>,
-        came: usize,
     ) -> (Guard<'a, R>, Instant) {
         core.role.take_errands(list);
-        let mut now = core.driver.instant(core.driver.received_at());
         if list.is_empty() {
-            return (core, now);
+            let received = core.driver.instant(core.driver.received_at());
+            return (core, received);
         }
         self.release(core);
-        if came > 1 || list.len() > 1 {
-            // Taking in all of them took a while, in which a deadline may have passed.
-            now = Instant::now();
-        }
+        // Taking in the whole batch took a while, in which a deadline may have passed.
+        let mut now = Instant::now();
         for errand in &mut *list {
             R::run(means, errand, now);
             now = Instant::now();
