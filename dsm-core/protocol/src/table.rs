@@ -1,51 +1,85 @@
 //! Where the machines keep what they know of pages: a small record for each page, and more for the few that something is under
 //! way with.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 
 use crate::ids::Page;
 
-/// Pages in a chunk: a program that touches a page touches its neighbours, and one look-up in a small tree finds them all.
+/// Pages in a chunk: a program that touches a page touches its neighbours.
 const CHUNK: u64 = 32;
 
-/// A small record for every page; one that was never touched reads as the default.
+/// Chunks in a section, of which there is one for every 64 MiB below the highest page that was touched.
+const SECTION: u64 = 512;
+
+type Chunk<T> = Box<[T; CHUNK as usize]>;
+
+/// A small record for every page; one that was never touched reads as the default. It is looked up several times for each message,
+/// of any page: so by its place, not by a search, in which every step goes another way than the last time.
 #[derive(Clone, Debug)]
 pub(crate) struct PageTable<T> {
-    chunks: BTreeMap<u64, Box<[T; CHUNK as usize]>>,
+    /// Each as long as its last chunk needs it; empty where no page was touched.
+    sections: Vec<Vec<Option<Chunk<T>>>>,
 }
 
 impl<T> Default for PageTable<T> {
     fn default() -> Self {
-        PageTable { chunks: BTreeMap::new() }
+        PageTable { sections: Vec::new() }
     }
+}
+
+/// Where the record of a page is: in which section, in which of its chunks, and there.
+fn place(page: Page) -> [usize; 3] {
+    let chunk = page.0 / CHUNK;
+    [chunk / SECTION, chunk % SECTION, page.0 % CHUNK].map(|place| place as usize)
 }
 
 impl<T: Default + PartialEq> PageTable<T> {
     /// The record of `page`, if one of its chunk was ever asked for.
     pub(crate) fn get(&self, page: Page) -> Option<&T> {
-        self.chunks.get(&(page.0 / CHUNK))?.get((page.0 % CHUNK) as usize)
+        let [section, chunk, record] = place(page);
+        self.sections.get(section)?.get(chunk)?.as_ref()?.get(record)
     }
 
-    /// The record of `page`.
+    /// The record of `page`, which is one of the region: the table grows by 24 bytes for each section below it.
     pub(crate) fn entry(&mut self, page: Page) -> &mut T {
-        let chunk =
-            self.chunks.entry(page.0 / CHUNK).or_insert_with(|| Box::new(std::array::from_fn(|_| T::default())));
-        &mut chunk[(page.0 % CHUNK) as usize]
+        let [section, chunk, record] = place(page);
+        let section = at(&mut self.sections, section);
+        let chunk = at(section, chunk).get_or_insert_with(|| Box::new(std::array::from_fn(|_| T::default())));
+        &mut chunk[record]
     }
 
-    /// Bytes of all chunks and their places in the tree, without what the tree and the allocator add. `elsewhere` gives what a record
-    /// has outside of it.
+    /// Bytes of all chunks and of what leads to them, without what the allocator adds. `elsewhere` gives what a record has outside of it.
     pub(crate) fn bytes(&self, elsewhere: impl Fn(&T) -> usize) -> usize {
-        let inside = self.chunks.len() * (size_of::<(u64, Box<T>)>() + CHUNK as usize * size_of::<T>());
-        inside + self.chunks.values().flat_map(|records| records.iter()).map(elsewhere).sum::<usize>()
+        let places: usize =
+            self.sections.iter().map(|section| section.capacity() * size_of::<Option<Chunk<T>>>()).sum();
+        let places = places + self.sections.capacity() * size_of::<Vec<Option<Chunk<T>>>>();
+        let chunks = self
+            .chunks()
+            .map(|(_, records)| CHUNK as usize * size_of::<T>() + records.iter().map(&elsewhere).sum::<usize>());
+        places + chunks.sum::<usize>()
+    }
+
+    /// All chunks, each with its first page.
+    fn chunks(&self) -> impl Iterator<Item = (u64, &Chunk<T>)> {
+        let sections = (0..).step_by((SECTION * CHUNK) as usize).zip(&self.sections);
+        let places = sections.flat_map(|(first, section)| (first..).step_by(CHUNK as usize).zip(section));
+        places.filter_map(|(first, chunk)| Some((first, chunk.as_ref()?)))
     }
 
     /// The records that say something.
     fn used(&self) -> impl Iterator<Item = (u64, &T)> {
-        let all = self.chunks.iter().flat_map(|(chunk, records)| (chunk * CHUNK..).zip(records.iter()));
+        let all = self.chunks().flat_map(|(first, records)| (first..).zip(records.iter()));
         all.filter(|(_, record)| **record != T::default())
     }
+}
+
+/// What stands at `place`, after as many new ones as are needed for that.
+fn at<T: Default>(list: &mut Vec<T>, place: usize) -> &mut T {
+    if place >= list.len() {
+        list.resize_with(place + 1, T::default);
+    }
+    &mut list[place]
 }
 
 /// Equal when they read the same.
@@ -130,6 +164,19 @@ mod tests {
         assert_ne!(one, other);
         *other.entry(Page(77)) = 5;
         assert_eq!(one, other);
+    }
+
+    #[test]
+    fn records_are_told_apart_wherever_their_pages_are_and_come_in_order() {
+        const SECTION_PAGES: u64 = SECTION * CHUNK;
+        let pages = [0, CHUNK - 1, CHUNK, SECTION_PAGES - 1, SECTION_PAGES, 3 * SECTION_PAGES + CHUNK, 1 << 28];
+        let mut table = PageTable::<u64>::default();
+        for page in pages.into_iter().rev() {
+            *table.entry(Page(page)) = page + 1;
+        }
+        assert!(pages.iter().all(|page| table.get(Page(*page)) == Some(&(page + 1))));
+        assert!(table.used().map(|(page, record)| (page, *record)).eq(pages.map(|page| (page, page + 1))));
+        assert_eq!(table.get(Page(2 * SECTION_PAGES)), None);
     }
 
     #[test]
