@@ -40,7 +40,7 @@ use std::time::{Duration, Instant};
 use crate::impair::Impairer;
 use crate::time::Time;
 use crate::trace::Tracer;
-use crate::transport::{BootEpoch, Channel, Counters, Outgoing, Peer, Seed, SendError, Transport};
+use crate::transport::{BootEpoch, Channel, Counters, Datagram, Outgoing, Peer, Seed, SendError, Transport};
 use socket::{BATCH, BULK_BYTES, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
@@ -100,7 +100,8 @@ impl Driver {
             transport.keep_unsealed();
             Tracer::new(trace, local, trailer_bytes, origin)
         });
-        let departure = Departure { bytes: Vec::new(), to: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) };
+        let to = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let departure = Departure { datagram: Datagram::default(), to };
         Ok(Driver {
             socket: Socket::new(socket, config.socket_buffer).map_err(DriverError::Setup)?,
             transport,
@@ -209,8 +210,9 @@ impl Driver {
             let (socket, transport, tracer) = (&mut self.socket, &mut self.transport, &mut self.tracer);
             let [departure, ..] = &mut self.departures[..] else { return };
             impairer.due(now, |bytes, to| socket.send_loosely(bytes, to));
-            while let Some(to) = next(transport, tracer, now, &mut departure.bytes) {
-                impairer.apply(now, &departure.bytes, to, |bytes, to| socket.send_loosely(bytes, to));
+            let datagram = departure.datagram.in_one_piece();
+            while let Some(to) = next(transport, tracer, now, datagram) {
+                impairer.apply(now, datagram, to, |bytes, to| socket.send_loosely(bytes, to));
             }
             return;
         }
@@ -223,6 +225,11 @@ impl Driver {
             };
             let wanted = departures.len();
             let sent = self.socket.send(departures);
+            if let [first, ..] = &mut self.departures[..]
+                && sent == wanted
+            {
+                first.datagram.give_back();
+            }
             let left = self.held.start + sent..self.held.end;
             self.hold(left, now);
             if sent < wanted {
@@ -244,11 +251,16 @@ impl Driver {
     /// is made, and what one system call saves is nothing beside that.
     fn load(&mut self, now: Time) -> usize {
         for (count, departure) in self.departures.iter_mut().enumerate() {
-            match next(&mut self.transport, &mut self.tracer, now, &mut departure.bytes) {
-                Some(to) => departure.to = to,
+            let Departure { datagram, to } = departure;
+            let next = match self.tracer {
+                None if count == 0 => self.transport.transmit_lending(now, datagram),
+                _ => next(&mut self.transport, &mut self.tracer, now, datagram.in_one_piece()),
+            };
+            match next {
+                Some(addr) => *to = addr,
                 None => return count,
             }
-            if departure.bytes.len() >= BULK_BYTES || !self.transport.wants_transmit() {
+            if datagram.len() >= BULK_BYTES || !self.transport.wants_transmit() {
                 return count + 1;
             }
         }
@@ -390,7 +402,7 @@ impl AsFd for Driver {
     }
 }
 
-/// The next datagram to put on the wire.
+/// The next datagram to put on the wire, in one piece.
 fn next(transport: &mut Transport, tracer: &mut Option<Tracer>, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
     match tracer {
         None => transport.transmit(now, out),

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime};
 
 use super::arrivals::Arrivals;
+use crate::transport::Datagram;
 use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg,
@@ -14,7 +15,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
 /// Datagrams in one system call.
 pub(super) const BATCH: usize = 16;
@@ -42,7 +43,7 @@ thread_local! {
 /// A datagram that is ready to leave.
 #[derive(Clone, Debug)]
 pub(super) struct Departure {
-    pub bytes: Vec<u8>,
+    pub datagram: Datagram,
     pub to: SocketAddr,
 }
 
@@ -109,13 +110,20 @@ impl Socket {
     }
 
     /// By the kernel's call itself: the C library's can be cancelled, which takes two locked instructions each.
-    fn send_one(&self, Departure { bytes, to }: &Departure) -> io::Result<usize> {
+    fn send_one(&self, Departure { datagram, to }: &Departure) -> io::Result<usize> {
         let flags = SendFlags::empty();
-        let sent = match self.dedicated_to {
-            Some(peer) if peer == *to => rustix::net::send(&self.udp, bytes, flags),
-            _ => rustix::net::sendto(&self.udp, bytes, flags, to),
+        let is_dedicated = self.dedicated_to == Some(*to);
+        let Some(bytes) = datagram.whole() else {
+            let (pieces, mut control) = (datagram.pieces().map(IoSlice::new), SendAncillaryBuffer::default());
+            return Ok(match is_dedicated {
+                true => rustix::net::sendmsg(&self.udp, &pieces, &mut control, flags),
+                false => rustix::net::sendmsg_addr(&self.udp, to, &pieces, &mut control, flags),
+            }?);
         };
-        Ok(sent?)
+        Ok(match is_dedicated {
+            true => rustix::net::send(&self.udp, bytes, flags),
+            false => rustix::net::sendto(&self.udp, bytes, flags, to),
+        }?)
     }
 
     /// Reads what is there: one datagram by the plain call, and more if it is of those that come one after the other; or up to
@@ -217,7 +225,7 @@ impl Socket {
                 Err(error) => {
                     let is_too_large = error.raw_os_error() == Some(Errno::EMSGSIZE as i32);
                     if is_too_large && let [first, ..] = rest {
-                        self.note_too_large(first.to, first.bytes.len());
+                        self.note_too_large(first.to, first.datagram.len());
                     } else if error.kind() != ErrorKind::Interrupted {
                         // An error that an earlier datagram caused: this one has not been tried.
                         self.read_errors();
@@ -234,10 +242,15 @@ impl Socket {
     }
 
     fn send_many(&self, departures: &[Departure]) -> io::Result<usize> {
-        let empty = Vec::new();
         let departure = |place: usize| departures.get(place);
-        let slices: [_; BATCH] =
-            std::array::from_fn(|place| [IoSlice::new(departure(place).map_or(&empty, |one| &one.bytes))]);
+        let pieces: [_; BATCH] = std::array::from_fn(|place| {
+            departure(place).map_or([&[][..]; 3], |one| one.datagram.pieces()).map(IoSlice::new)
+        });
+        // Most are in one piece, and the kernel takes less time for one.
+        let slices = pieces.each_ref().map(|pieces| match pieces {
+            [whole, lent, _] if lent.is_empty() => std::slice::from_ref(whole),
+            pieces => pieces,
+        });
         let addresses: [_; BATCH] =
             std::array::from_fn(|place| departure(place).map(|one| SockaddrStorage::from(one.to)));
         let count = departures.len().min(BATCH);

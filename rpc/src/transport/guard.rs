@@ -4,7 +4,7 @@ use crate::planted::{Bug, Planted};
 use crate::security::data::{OpenKey, SealKey};
 use crate::security::noise::{Keys, Role};
 use crate::security::replay::ReplayWindow;
-use crate::wire::{Flags, Integrity, Protection, SEAL_BYTES, SEALED_HEADER_BYTES, WireError};
+use crate::wire::{Flags, Integrity, Protection, SEAL_BYTES, SEALED_HEADER_BYTES, WireError, seal_lent};
 
 /// What AES encrypts at a time.
 const BLOCK_BYTES: usize = 16;
@@ -74,10 +74,16 @@ impl Guard {
         }
     }
 
-    /// Finishes a datagram of this number.
-    pub fn seal(&mut self, packet: u64, datagram: &mut Vec<u8>) {
+    /// Whether it can finish a datagram a part of which stands elsewhere.
+    pub fn lends(&self) -> bool {
+        matches!(self, Guard::Plain(Integrity::Crc32))
+    }
+
+    /// Finishes a datagram of this number, of which `lent` is to stand before the trailer, where this guard lends.
+    pub fn seal(&mut self, packet: u64, datagram: &mut Vec<u8>, lent: &[u8]) {
         match self {
-            Guard::Plain(integrity) => integrity.seal(datagram),
+            Guard::Plain(integrity) if lent.is_empty() => integrity.seal(datagram),
+            Guard::Plain(_) => seal_lent(datagram, lent),
             Guard::Sealed(seals) => seals.seal.seal(packet, SEALED_HEADER_BYTES, datagram),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::config::TransportConfig;
 use super::congestion::Congestion;
 use super::guard::Guard;
@@ -322,11 +324,12 @@ impl Link {
         self.retransmit_at = Some(now + Duration::from_nanos(timeout + jitter));
     }
 
-    /// Writes the next datagram, if there is one.
-    pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>, cx: &mut Context<'_>) -> bool {
+    /// Writes the next datagram, if there is one: to `out`, but for what stands before its trailer and is `lent`.
+    pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>, lent: Option<&mut Bytes>, cx: &mut Context<'_>) -> bool {
         if !self.wants_transmit() {
             return false;
         }
+        let mut lent = lent.filter(|_| self.guard.lends());
         let packet = self.sent.next();
         let mut ack = self.receive.ack(self.newest.map(|(packet, at)| Echo { packet, waited_us: micros(now - at) }));
         let content = self.content(&ack);
@@ -344,7 +347,7 @@ impl Link {
         out.extend_from_slice(&packet.to_be_bytes());
         ack.write(out);
         match content {
-            Content::Frames => self.fill(now, packet, out, cx),
+            Content::Frames => self.fill(now, packet, out, lent.as_deref_mut(), cx),
             Content::Nothing => cx.counters.acks_bare += u64::from(!pings),
             Content::Probed(probe) => out.extend_from_slice(&probe.to_be_bytes()),
             Content::Probe(size) => out.resize(size.saturating_sub(self.guard.protection().trailer_bytes()), 0),
@@ -355,7 +358,7 @@ impl Link {
         if let Some(unsealed) = &mut cx.unsealed {
             unsealed.extend_from_slice(out);
         }
-        self.guard.seal(packet, out);
+        self.guard.seal(packet, out, lent.as_deref().map_or(&[], |lent| lent));
         self.sent.record(now);
         match content {
             // What it acknowledges goes out once more: it may be lost for being large.
@@ -389,13 +392,13 @@ impl Link {
     }
 
     /// Appends frames to a datagram.
-    fn fill(&mut self, now: Time, packet: u64, out: &mut Vec<u8>, cx: &mut Context<'_>) {
+    fn fill(&mut self, now: Time, packet: u64, out: &mut Vec<u8>, lent: Option<&mut Bytes>, cx: &mut Context<'_>) {
         let room = self.path.size().saturating_sub(out.len() + self.guard.protection().trailer_bytes());
         // Of what flies, an acknowledgement that is not read yet may know better.
         let (idle, flying) = (!self.send.is_flying() || self.unread.is_some(), self.send.flying_bytes());
         // Half a round trip is the way there.
         let arrival = now + self.rtt.smoothed().unwrap_or_default() / 2;
-        let filled = self.send.fill(arrival, packet, room, out);
+        let filled = self.send.fill(arrival, packet, room, out, lent);
         self.unasked_bytes += self.send.flying_bytes() - flying;
         if self.liveness.is_confirmed() && self.send.can_fill() {
             self.path.want(now);

@@ -24,6 +24,7 @@ mod behind;
 mod config;
 pub mod congestion;
 mod control;
+mod datagram;
 mod guard;
 mod handshake;
 mod lessons;
@@ -46,6 +47,8 @@ mod windowed_min;
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use crate::Security;
 use crate::planted::Planted;
 use crate::security::secrets::Secrets;
@@ -61,6 +64,7 @@ use random::Random;
 use receive::Accepted;
 
 pub use config::{KeepAlive, TransportConfig};
+pub use datagram::Datagram;
 pub use lessons::Lessons;
 pub use random::Seed;
 pub use send::{Countdown, Outgoing};
@@ -250,21 +254,34 @@ impl Transport {
     /// Writes the next datagram to put on the wire into `out` (cleared first) and says where to send it. When there is none, catches
     /// up with whatever no datagram had to wait for.
     pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        let addr = self.write(now, out, None)?;
+        self.counters.bytes_sent += out.len() as u64;
+        Some(addr)
+    }
+
+    /// The same, for whoever can send a datagram in pieces.
+    pub fn transmit_lending(&mut self, now: Time, out: &mut Datagram) -> Option<SocketAddr> {
+        out.lent = Bytes::new();
+        let addr = self.write(now, &mut out.bytes, Some(&mut out.lent))?;
+        self.counters.bytes_sent += out.len() as u64;
+        Some(addr)
+    }
+
+    fn write(&mut self, now: Time, out: &mut Vec<u8>, mut lent: Option<&mut Bytes>) -> Option<SocketAddr> {
         out.clear();
         if let Some(unsealed) = &mut self.unsealed {
             unsealed.clear();
         }
-        let written = self.transmit_control(out).or_else(|| self.transmit_session(now, out));
+        let written = self.transmit_control(out).or_else(|| self.transmit_session(now, out, lent.as_deref_mut()));
         let addr = match written {
             Some(addr) => addr,
             None => {
                 // Acknowledgements that were read only now may have made room.
                 self.catch_up(now);
-                self.transmit_session(now, out)?
+                self.transmit_session(now, out, lent)?
             }
         };
         self.counters.datagrams_sent += 1;
-        self.counters.bytes_sent += out.len() as u64;
         Some(addr)
     }
 
@@ -274,7 +291,7 @@ impl Transport {
         Some(addr)
     }
 
-    fn transmit_session(&mut self, now: Time, out: &mut Vec<u8>) -> Option<SocketAddr> {
+    fn transmit_session(&mut self, now: Time, out: &mut Vec<u8>, mut lent: Option<&mut Bytes>) -> Option<SocketAddr> {
         loop {
             let peer = self.peers.next_ready()?;
             let Some(session) = self.peers.get_mut(peer) else { continue };
@@ -288,7 +305,7 @@ impl Transport {
                     }
                     written
                 }
-                State::Up(link) => link.transmit(now, out, context!(self)),
+                State::Up(link) => link.transmit(now, out, lent.as_deref_mut(), context!(self)),
             };
             self.peers.touched(peer);
             if written {

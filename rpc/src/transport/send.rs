@@ -22,6 +22,10 @@ pub const FRAGMENT_CHARGE: usize = 64;
 /// So many bytes in a row are worth sharing: it takes about as long as to copy them.
 const SHARED_MIN: usize = 1 << 10;
 
+/// So many bytes in a row are worth lending: no other of such a size fits into the same datagram, and the kernel takes longer to put
+/// pieces together than it takes to copy less.
+const LENT_MIN: usize = 1 << 15;
+
 /// A queue that is empty keeps room for so many fragments.
 const KEPT: usize = 64;
 
@@ -341,13 +345,21 @@ impl SendHalf {
     }
 
     /// Appends to `out` the frames that go into the datagram of number `packet`, which should arrive at `arrival`, at most `room` bytes:
-    /// first what was lost, then what is new, as far as the window allows.
-    pub fn fill(&mut self, arrival: Time, packet: u64, mut room: usize, out: &mut Vec<u8>) -> Filled {
+    /// first what was lost, then what is new, as far as the window allows. Where `lent` is given, the last frame may end with that, which
+    /// is not in `out`.
+    pub fn fill(
+        &mut self,
+        arrival: Time,
+        packet: u64,
+        mut room: usize,
+        out: &mut Vec<u8>,
+        mut lent: Option<&mut Bytes>,
+    ) -> Filled {
         let mut filled = Filled::default();
         while let Some(&sequence) = self.lost.front() {
             if self.is_lost(sequence) {
                 if self.flying > 0 && self.flying_bytes >= self.limits.window_bytes
-                    || !self.write(sequence, arrival, packet, &mut room, out)
+                    || !self.write(sequence, arrival, packet, &mut room, out, lent.as_deref_mut())
                 {
                     return filled;
                 }
@@ -356,7 +368,7 @@ impl SendHalf {
             self.lost.pop_front();
         }
         while self.fresh().is_some_and(|queued| self.fits_window(queued)) {
-            if !self.write(self.unsent, arrival, packet, &mut room, out) {
+            if !self.write(self.unsent, arrival, packet, &mut room, out, lent.as_deref_mut()) {
                 break;
             }
             self.unsent += 1;
@@ -365,18 +377,31 @@ impl SendHalf {
         filled
     }
 
-    fn write(&mut self, sequence: u64, arrival: Time, packet: u64, room: &mut usize, out: &mut Vec<u8>) -> bool {
+    fn write(
+        &mut self,
+        sequence: u64,
+        arrival: Time,
+        packet: u64,
+        room: &mut usize,
+        out: &mut Vec<u8>,
+        lent: Option<&mut Bytes>,
+    ) -> bool {
         let Some(queued) = self.fragments.get_mut((sequence - self.base) as usize) else { return false };
         let needed = FRAME_HEADER_BYTES + queued.len();
         if needed > *room {
             return false;
         }
-        *room -= needed;
+        // Nothing can follow what is lent.
+        let lent = lent.filter(|_| queued.shared.len() >= LENT_MIN);
+        *room = if lent.is_some() { 0 } else { *room - needed };
         let Queued { index, count, channel, .. } = *queued;
         write_frame_header(Fragment { sequence, index, count, channel }, queued.len(), out);
         let start = out.len();
         out.extend_from_slice(&queued.bytes);
-        out.extend_from_slice(&queued.shared);
+        match lent {
+            Some(lent) => *lent = queued.shared.clone(),
+            None => out.extend_from_slice(&queued.shared),
+        }
         if let Some(countdown) = queued.countdown {
             countdown.write(arrival, out.get_mut(start..).unwrap_or_default());
         }

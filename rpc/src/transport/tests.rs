@@ -5,6 +5,7 @@ mod bottleneck;
 mod exactly_once;
 mod halves;
 mod integrity;
+mod lending;
 mod lessons;
 mod many;
 mod network;

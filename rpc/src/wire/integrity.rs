@@ -72,6 +72,17 @@ impl Integrity {
     }
 }
 
+/// The trailer of [`seal_lent`].
+pub(crate) const LENT_TRAILER_BYTES: usize = Integrity::Crc32.trailer_bytes();
+
+/// [`Integrity::Crc32`]'s trailer, appended to a datagram in which `lent` is to stand before it.
+pub(crate) fn seal_lent(datagram: &mut Vec<u8>, lent: &[u8]) {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(datagram);
+    crc.update(lent);
+    datagram.extend_from_slice(&crc.finalize().to_be_bytes());
+}
+
 /// What guards the data of an endpoint, as its hellos and refusals say it: a checksum, or a key.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Protection {

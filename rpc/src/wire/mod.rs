@@ -41,6 +41,7 @@ pub use hello::{
     HELLO_BYTES, Hello, NOISE_BYTES, RESET_BYTES, Reset, ResetReason, SEALED_HELLO_BYTES, SEALED_RESET_BYTES,
 };
 pub use integrity::{Integrity, IntegrityError, Protection};
+pub(crate) use integrity::{LENT_TRAILER_BYTES, seal_lent};
 pub use prefix::{Flags, Kind, PREFIX_BYTES, Prefix, SessionId};
 pub use reader::Reader;
 

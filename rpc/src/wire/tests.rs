@@ -96,6 +96,18 @@ proptest! {
     }
 
     #[test]
+    fn what_is_sealed_in_pieces_is_what_it_would_be_in_one(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300), lent in proptest::collection::vec(any::<u8>(), 1..300)
+    ) {
+        let mut whole = [&bytes[..], &lent].concat();
+        Integrity::Crc32.seal(&mut whole);
+        let mut pieces = bytes;
+        seal_lent(&mut pieces, &lent);
+        let trailer = pieces.split_off(pieces.len() - LENT_TRAILER_BYTES);
+        prop_assert_eq!([pieces, lent, trailer].concat(), whole);
+    }
+
+    #[test]
     fn every_check_opens_what_it_sealed_and_catches_a_single_bit_unless_it_is_none(
         bytes in proptest::collection::vec(any::<u8>(), 0..300), at: usize, bit in 0..8u32
     ) {

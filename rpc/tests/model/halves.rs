@@ -71,7 +71,7 @@ impl State {
     fn transmit(&self, room: usize) -> State {
         let mut next = self.quiet();
         let mut out = Vec::new();
-        let filled = next.send.fill(Time::ZERO, next.packet, room, &mut out);
+        let filled = next.send.fill(Time::ZERO, next.packet, room, &mut out, None);
         next.again = filled.again > 0;
         if out.is_empty() && filled.fresh + filled.again > 0 || out.len() > room {
             next.broken = Some("a datagram that is not what the sender says");

@@ -24,7 +24,7 @@ fn a_countdown_is_true_each_time_that_its_message_leaves() {
     send.push(1, Outgoing { countdown, ..Outgoing::of(&[&[9; 4], &[0; 4], &[9; 7]]) }, &mut pool);
     let leave = |send: &mut SendHalf, at: u64, packet| {
         let mut out = Vec::new();
-        send.fill(Time(at), packet, 1_000, &mut out);
+        send.fill(Time(at), packet, 1_000, &mut out, None);
         out[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + 10].to_vec()
     };
     assert_eq!(leave(&mut send, 300 * US, 0), [9, 9, 9, 9, 0, 0, 2, 88, 9, 9]);
@@ -38,7 +38,7 @@ fn a_countdown_is_true_each_time_that_its_message_leaves() {
 fn fill(send: &mut SendHalf, packet: u64, room: usize) -> Vec<u64> {
     let mut out = Vec::new();
     let can = send.can_fill();
-    let Filled { fresh, again } = send.fill(Time::ZERO, packet, room, &mut out);
+    let Filled { fresh, again } = send.fill(Time::ZERO, packet, room, &mut out, None);
     let sequences: Vec<u64> = Frames::new(Reader::new(&out)).map(|frame| frame.unwrap().0.sequence).collect();
     assert_eq!(sequences.len(), fresh + again);
     assert_eq!(can, !sequences.is_empty() || room == 0);

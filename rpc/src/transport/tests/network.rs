@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::impair::{Impairer, Impairments};
 use crate::time::Time;
-use crate::transport::{Body, BootEpoch, Event, Transport, TransportConfig};
+use crate::transport::{Body, BootEpoch, Datagram, Event, Transport, TransportConfig};
 
 pub const MS: Duration = Duration::from_millis(1);
 
@@ -85,9 +85,10 @@ impl Network {
 
     /// Takes everything that the transports want to send.
     pub fn collect(&mut self) {
-        let mut out = Vec::new();
+        let mut datagram = Datagram::default();
         for node in &mut self.nodes {
-            while let Some(to) = node.transport.transmit(self.now, &mut out) {
+            while let Some(to) = node.transport.transmit_lending(self.now, &mut datagram) {
+                let out = datagram.pieces().concat();
                 self.sent += 1;
                 let limit = if to.ip().is_loopback() { 65_507 } else { self.config.datagram_max };
                 assert!(out.len() <= limit, "{} bytes", out.len());

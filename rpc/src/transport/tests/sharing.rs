@@ -15,14 +15,14 @@ fn sender() -> SendHalf {
     SendHalf::new(SendLimits { fragment_bytes: FRAGMENT, window_bytes, window_fragments })
 }
 
-fn counted(length: usize) -> Vec<u8> {
+pub fn counted(length: usize) -> Vec<u8> {
     (0..length).map(|place| (place % 251) as u8).collect()
 }
 
 /// All that goes out in one datagram of any size, without what stands around it.
 fn sent(send: &mut SendHalf, packet: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    send.fill(Time::ZERO, packet, 1 << 30, &mut out);
+    send.fill(Time::ZERO, packet, 1 << 30, &mut out, None);
     Frames::new(Reader::new(&out)).flat_map(|frame| frame.unwrap().1.to_vec()).collect()
 }
 
