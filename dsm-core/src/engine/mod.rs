@@ -42,6 +42,7 @@ use crate::mem::{Fault, FaultReader, PAGE_BYTES, PageRange, Region};
 use arrivals::Arrivals;
 use atomics::Atomics;
 use holds::Holds;
+use pages::Faults;
 use peers::Peers;
 use protection::Protection;
 use streams::Streams;
@@ -63,6 +64,17 @@ const RECEIVE_EVERY: Duration = Duration::from_micros(100);
 
 /// How many faults are taken from the kernel at a time.
 const FAULT_BATCH: usize = 32;
+
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// There was nothing.
+    Idle,
+    /// Threads of the program have faulted, and wait for answers.
+    Asked,
+    /// Something that may have woken somebody.
+    Worked,
+}
 
 /// Everything that the protocols of one node need to act.
 pub(crate) struct Engine {
@@ -93,8 +105,8 @@ pub(crate) struct Engine {
     holds: Holds,
     /// Faults that have not been resolved.
     waiting_faults: Vec<WaitingFault>,
-    /// How long the page that was just installed is to be held.
-    hold_earned: Duration,
+    /// Until when the page that was just installed is to be held, if somebody waited for it.
+    held_until: Option<Time>,
     encoded: Vec<u8>,
     /// When the socket was last looked at.
     received_at: Time,
@@ -148,7 +160,7 @@ impl Engine {
             waiters: Waiters::default(),
             holds: Holds::default(),
             waiting_faults: Vec::new(),
-            hold_earned: holds::NOBODY_WAITS,
+            held_until: None,
             encoded: Vec::new(),
             received_at: Time::ZERO,
             urgent: false,
@@ -168,30 +180,38 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Does what there is to do, without waiting. Says whether there was anything.
-    fn turn(&mut self, ready: Ready) -> Result<bool, Fatal> {
-        let mut busy = false;
-        let mut answers = ready.socket || ready.timer || self.driver.now() - self.received_at >= RECEIVE_EVERY;
+    /// Does what there is to do at `now`, without waiting.
+    fn turn(&mut self, ready: Ready, now: Instant) -> Result<Turn, Fatal> {
+        let mut turn = Turn::Idle;
+        let mut now = self.driver.time(now);
+        let mut answers = ready.socket || ready.timer || now - self.received_at >= RECEIVE_EVERY;
         if ready.faults {
-            let faults = self.read_faults()?;
+            let faults = self.read_faults(now)?;
             self.flush();
             self.prepare()?;
-            busy |= faults.any;
+            turn = match faults {
+                Faults { any: false, .. } => Turn::Idle,
+                Faults { resolved: false, .. } => Turn::Asked,
+                _ => Turn::Worked,
+            };
             // Pages that were fetched ahead of a reader have most likely come by the time that it comes to them. And when there is no
             // fault after all, there may be datagrams.
             answers |= faults.awaited || !faults.any;
         }
         if answers {
-            busy |= self.receive()?;
+            if self.receive()? {
+                turn = Turn::Worked;
+            }
+            now = self.received_at;
         }
-        self.expire_holds()?;
+        self.expire_holds(now)?;
         // What is not urgent goes with the next request, if one comes before the socket is looked at again: the thread that was just
         // woken often faults at once.
         if self.urgent {
             self.flush();
         }
         self.protect_ahead()?;
-        Ok(busy)
+        Ok(turn)
     }
 
     /// Puts on the network what waits to go.

@@ -3,6 +3,7 @@
 use protocol::message::{Access, PageMessage};
 use protocol::sequential::{Effect, Unallocated};
 use protocol::{Epoch, Message, NodeId, Page};
+use rpc::time::Time;
 use rpc::transport::Channel;
 
 use super::arrivals::{Arrival, Arrivals};
@@ -31,11 +32,13 @@ pub(super) struct Faults {
     pub(super) any: bool,
     /// Some on a page that had been asked for before.
     pub(super) awaited: bool,
+    /// Some that need no answer of another node.
+    pub(super) resolved: bool,
 }
 
 impl Engine {
-    /// Takes the faults that the kernel has for us.
-    pub(super) fn read_faults(&mut self) -> Result<Faults, Fatal> {
+    /// Takes the faults that the kernel has for us at `now`.
+    pub(super) fn read_faults(&mut self, now: Time) -> Result<Faults, Fatal> {
         let mut batch = std::mem::take(&mut self.fault_batch);
         batch.clear();
         self.faults.read(self.region, &mut batch)?;
@@ -50,7 +53,6 @@ impl Engine {
             if fault.kind == FaultKind::WriteProtect && self.pages.access(fault.page) == Some(Access::Write) {
                 self.protection.regretted(fault.page);
             }
-            let now = self.driver.now();
             let offset = word_of(fault.address);
             let region = self.region;
             let hold = self.holds.deserved(fault, || region.word(fault.page, offset).ok(), now);
@@ -58,6 +60,7 @@ impl Engine {
             let is_awaited = self.pages.is_pending(fault.page);
             faults.awaited |= is_awaited;
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
+            faults.resolved |= !self.pages.is_pending(fault.page);
             self.look_ahead(fault, access)?;
             if !is_awaited && !self.region.has_frame(fault.page)? {
                 self.without_frame.push(fault.page);
@@ -123,12 +126,7 @@ impl Engine {
         self.carry_out_of(effects, Some(Received { from, bytes }), arrivals)
     }
 
-    pub(super) fn expire_holds(&mut self) -> Result<(), Fatal> {
-        let Some(first) = self.holds.next() else { return Ok(()) };
-        let now = self.driver.now();
-        if now < first {
-            return Ok(());
-        }
+    pub(super) fn expire_holds(&mut self, now: Time) -> Result<(), Fatal> {
         while let Some((page, epoch)) = self.holds.pop_expired(now) {
             self.end_hold(page, epoch)?;
         }
@@ -243,12 +241,13 @@ impl Engine {
 
     /// Holds a page that was just mapped for as long as whoever waited for it deserves.
     pub(super) fn hold(&mut self, page: Page, epoch: Epoch) -> Result<(), Fatal> {
-        let hold = std::mem::replace(&mut self.hold_earned, NOBODY_WAITS);
-        if hold > NOBODY_WAITS {
-            self.holds.start(self.driver.now() + hold, page, epoch);
-            return Ok(());
+        match self.held_until.take() {
+            Some(end) => {
+                self.holds.start(end, page, epoch);
+                Ok(())
+            }
+            None => self.end_hold(page, epoch),
         }
-        self.end_hold(page, epoch)
     }
 
     fn end_hold(&mut self, page: Page, epoch: Epoch) -> Result<(), Fatal> {
@@ -283,16 +282,17 @@ impl Engine {
     /// The page is mapped: whoever waited for it goes on. `bytes` are what stands in it, where they are at hand.
     pub(super) fn installed(&mut self, page: Page, bytes: Option<&[u8]>) -> Result<(), Fatal> {
         // What is earned for one page must not stay for the next: a page that was here already is mapped and not held.
-        self.hold_earned = NOBODY_WAITS;
+        self.held_until = None;
         if !self.waiting_faults.is_empty() {
             let now = self.driver.now();
-            let (waited, earned) = (&mut self.stats.fault_wait, &mut self.hold_earned);
+            let (waited, held_until) = (&mut self.stats.fault_wait, &mut self.held_until);
             let (holds, region) = (&mut self.holds, self.region);
             self.waiting_faults.retain(|fault| {
                 let here = fault.page == page;
                 if here {
                     *waited += now - fault.since;
-                    *earned = fault.hold.max(*earned);
+                    let end = (fault.hold > NOBODY_WAITS).then(|| now + fault.hold);
+                    *held_until = end.max(*held_until);
                     let word = bytes.and_then(|bytes| bytes.get(fault.offset..)?.first_chunk());
                     let word = word.map(|word| u64::from_ne_bytes(*word));
                     holds.installed(fault.thread, word.or_else(|| region.word(page, fault.offset).ok()));

@@ -5,6 +5,7 @@ mod allocations;
 mod protection;
 
 use std::os::fd::AsFd;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags};
@@ -108,21 +109,21 @@ impl Scene {
         let guard = Instant::now();
         while !done(self) {
             assert!(guard.elapsed() < Duration::from_secs(60), "{:?}", self.engine.stats());
-            self.engine.turn(Ready::ALL).unwrap();
+            self.engine.turn(Ready::ALL, Instant::now()).unwrap();
             self.puppets.iter_mut().for_each(Puppet::listen);
             std::thread::yield_now();
         }
     }
 
-    /// One turn of the engine that finds a fault on a page that is at home there, and nothing else.
-    fn turn_with_a_fault(&mut self, page: Page) {
+    /// One turn of the engine that finds a fault on a page, and nothing else. Gives who reads it, too.
+    fn turn_with_a_fault(&mut self, page: Page) -> (Turn, JoinHandle<u64>) {
         let region = self.engine.region;
         let reader = std::thread::spawn(move || region.load::<u64>(page.0 * PAGE_BYTES as u64));
         nix::poll::poll(&mut [PollFd::new(region.as_fd(), PollFlags::POLLIN)], 60_000u16).unwrap();
         let faults = self.engine.stats().read_faults;
-        self.engine.turn(Ready::FAULTS).unwrap();
+        let turn = self.engine.turn(Ready::FAULTS, Instant::now()).unwrap();
         assert_eq!(self.engine.stats().read_faults, faults + 1);
-        assert_eq!(reader.join().unwrap(), 0);
+        (turn, reader)
     }
 
     /// Lets them go on until the engine has had that many messages.
@@ -155,6 +156,20 @@ fn a_page_of_the_wrong_length_is_dropped_and_the_right_one_is_taken_after_it() {
     assert_eq!(scene.engine.region.with_frame(PAGE, |frame| *frame), Ok([7; PAGE_BYTES]));
 }
 
+/// To yield the processor after it would be for nobody: who faulted waits.
+#[test]
+fn a_turn_that_has_only_asked_for_pages_says_so() {
+    let Some(mut scene) = Scene::of(2) else { return };
+    scene.engine.received_at = Time::MAX;
+    let (turn, reader) = scene.turn_with_a_fault(PAGE);
+    assert_eq!(turn, Turn::Asked);
+    let (epoch, request, access, awaiting) = (Epoch(1), RequestId(1), Access::Read, NodeSet::EMPTY);
+    let grant = PageMessage::Grant { page: PAGE, epoch, request, access, contents: Contents::Bytes, awaiting };
+    scene.puppet(1).say(&Message::Page(grant), &[7; PAGE_BYTES]);
+    scene.until(|_| reader.is_finished());
+    assert_eq!(reader.join().unwrap(), u64::from_ne_bytes([7; 8]));
+}
+
 #[test]
 fn a_node_that_cannot_answer_one_that_has_just_gone_names_its_loss() {
     let Some(mut scene) = Scene::of(3) else { return };
@@ -171,7 +186,7 @@ fn a_node_that_cannot_answer_one_that_has_just_gone_names_its_loss() {
     gone.driver.close(gone.peer.unwrap());
     gone.driver.flush();
     let why = loop {
-        if let Err(why) = scene.engine.turn(Ready::ALL) {
+        if let Err(why) = scene.engine.turn(Ready::ALL, Instant::now()) {
             break why;
         }
     };
@@ -199,7 +214,7 @@ fn each_round_of_the_barrier_is_heard_from_one_node_only() {
 #[test]
 fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_the_engine_from_the_network() {
     let Some(mut scene) = Scene::at_home(2, 2, node(0)) else { return };
-    while scene.engine.turn(Ready::ALL).unwrap() {}
+    while scene.engine.turn(Ready::ALL, Instant::now()).unwrap() != Turn::Idle {}
     let received = |scene: &Scene| scene.engine.stats().messages_received;
     let acquire = Message::Lock(LockMessage::Acquire { lock: LockId(0), request: RequestId(1) });
     scene.puppet(1).say(&acquire, &[]);
@@ -207,8 +222,8 @@ fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_the_engine_f
     // It has just looked at the socket, and then not for long.
     for (page, received_at, expected) in [(0, Time::MAX, 0), (1, Time::ZERO, 1)] {
         scene.engine.received_at = received_at;
-        scene.turn_with_a_fault(Page(page));
-        assert_eq!(received(&scene), expected);
+        let (turn, reader) = scene.turn_with_a_fault(Page(page));
+        assert_eq!((turn, received(&scene), reader.join().unwrap()), (Turn::Worked, expected, 0));
     }
 }
 

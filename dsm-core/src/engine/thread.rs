@@ -19,7 +19,7 @@ use rpc::time::Time;
 use super::fatal::die;
 use super::waiters::Signal;
 use super::watch::{Ready, Watch};
-use super::{DEAD_AFTER, Engine, Fatal, Stats};
+use super::{DEAD_AFTER, Engine, Fatal, Stats, Turn};
 
 /// The longest sleep: the thread looks at the clock this often, so that it notices when it was stopped.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
@@ -157,10 +157,14 @@ impl Shared {
         }
         seat.engine.flush();
         drop(seat);
+        let mut now = start;
         loop {
             // Where the seat is taken, somebody does our work.
-            let now = match self.seat.try_lock() {
-                Ok(mut seat) => self.check(&mut seat, |engine| engine.turn(Ready::SOCKET).map(|_| engine.looked_at())),
+            now = match self.seat.try_lock() {
+                Ok(mut seat) => self.check(&mut seat, |engine| {
+                    engine.turn(Ready::SOCKET, now)?;
+                    Ok(engine.looked_at())
+                }),
                 Err(_) => Instant::now(),
             };
             if signal.poll().is_some() || !polling.goes_on(now) {
@@ -171,7 +175,7 @@ impl Shared {
         let mut seat = self.lock();
         if awaited == Awaited::Others {
             // What has come by now should not wake the engine's thread.
-            self.check(&mut seat, |engine| engine.turn(Ready::SOCKET).map(drop));
+            self.check(&mut seat, |engine| engine.turn(Ready::SOCKET, now).map(drop));
         }
         if self.drivers.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.check(&mut seat, |_| self.watch.listen(true));
@@ -236,13 +240,17 @@ impl Shared {
                 return Err(Fatal::Fenced { seconds: (now - last_turn).as_secs_f64() });
             }
             last_turn = now;
-            let busy = self.check(&mut seat, |engine| engine.turn(ready));
-            if busy {
+            let turn = self.check(&mut seat, |engine| engine.turn(ready, now));
+            if turn != Turn::Idle {
                 let before = std::mem::replace(&mut parked, self.parked.load(Ordering::Relaxed));
                 if before != parked {
                     polling.end_rest(now);
                 }
-                polling.restart(now);
+            }
+            match turn {
+                Turn::Idle => {}
+                Turn::Asked => polling.expect(Instant::now()),
+                Turn::Worked => polling.restart(now),
             }
             let polls = polling.goes_on(now) && self.drivers.load(Ordering::Relaxed) == 0;
             if !polls {

@@ -61,6 +61,13 @@ impl Polling {
 
     /// Something was done at `now`: more may come soon.
     pub fn restart(&mut self, now: Instant) {
+        self.expect(now);
+        // Whoever was woken by what was done is to run first.
+        self.yield_at = now;
+    }
+
+    /// Something was asked for until `now`, and nobody woken: what comes next is the answer.
+    pub fn expect(&mut self, now: Instant) {
         if now >= self.rests_until + REST[1] {
             self.rest = REST[0];
         }
@@ -68,8 +75,7 @@ impl Polling {
             self.until = now + self.length;
             self.strikes = 0;
         }
-        // Whoever was woken by what was done is to run first.
-        self.yield_at = now;
+        self.yield_at = now + YIELD_EVERY;
     }
 
     /// A thread that ran has gone to sleep: the processor may be free again.
@@ -125,6 +131,16 @@ mod tests {
         assert!(polling.goes_on(now + 99 * US) && !polling.goes_on(now + 100 * US));
         polling.restart(now + 50 * US);
         assert!(polling.goes_on(now + 149 * US) && !polling.goes_on(now + 150 * US));
+    }
+
+    #[test]
+    fn whoever_was_woken_runs_at_once_and_who_waits_for_an_answer_looks_for_it_first() {
+        let (mut polling, now) = polling();
+        polling.expect(now);
+        assert_eq!(polling.pause(now), Pause::None);
+        assert!(polling.goes_on(now + 99 * US) && !polling.goes_on(now + 100 * US));
+        polling.restart(now);
+        assert_ne!(polling.pause(now), Pause::None);
     }
 
     #[test]
