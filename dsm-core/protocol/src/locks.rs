@@ -6,6 +6,7 @@
 //! last used, so a lock that one node uses alone costs no message. Threads of one node queue at their node; a waiting
 //! node goes before waiting threads of the node that holds the token, so no node starves.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::ids::{LastSeen, LockId, NodeId, RequestId};
@@ -69,6 +70,21 @@ struct LocalLock {
     used: bool,
 }
 
+impl LocalLock {
+    /// As it is before anything has happened to it: its token is at its home.
+    fn new(at_home: bool) -> LocalLock {
+        let token = if at_home { Token::Free } else { Token::Away };
+        LocalLock { token, tenure: RequestId(0), successor: None, waiting: VecDeque::new(), used: false }
+    }
+
+    /// The token is asked for, by this request.
+    fn ask(&mut self, request: RequestId) -> RequestId {
+        self.token = Token::Requested;
+        self.tenure = request;
+        request
+    }
+}
+
 /// A lock as its home sees it: the tail of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Tail {
@@ -124,10 +140,10 @@ impl Locks {
 
     /// A thread wants `lock`. [`LockEffect::Acquired`] follows, now or later.
     pub fn acquire(&mut self, lock: LockId, waiter: Waiter, out: &mut Vec<LockEffect>) {
-        let local = self.local(lock);
+        let home = self.home(lock);
+        let local = self.locals.entry(lock).or_insert_with(|| LocalLock::new(home == self.me));
         let first = !std::mem::replace(&mut local.used, true);
         self.used += usize::from(first);
-        let local = self.local(lock);
         match local.token {
             Token::Free => {
                 local.token = Token::Held;
@@ -136,7 +152,9 @@ impl Locks {
             Token::Held | Token::Requested => local.waiting.push_back(waiter),
             Token::Away => {
                 local.waiting.push_back(waiter);
-                self.request(lock, out);
+                self.last_request = self.last_request.next();
+                let request = local.ask(self.last_request);
+                self.send(home, LockMessage::Acquire { lock, request }, out);
             }
         }
     }
@@ -149,10 +167,13 @@ impl Locks {
         }
         if let Some((to, request)) = local.successor.take() {
             local.token = Token::Away;
-            let wanted = !local.waiting.is_empty();
+            let again = (!local.waiting.is_empty()).then(|| {
+                self.last_request = self.last_request.next();
+                local.ask(self.last_request)
+            });
             self.send(to, LockMessage::Token { lock, request }, out);
-            if wanted {
-                self.request(lock, out);
+            if let Some(request) = again {
+                self.send(self.home(lock), LockMessage::Acquire { lock, request }, out);
             }
         } else if let Some(waiter) = local.waiting.pop_front() {
             out.push(LockEffect::Acquired { lock, waiter });
@@ -175,17 +196,6 @@ impl Locks {
         }
     }
 
-    fn local(&mut self, lock: LockId) -> &mut LocalLock {
-        let token = if self.home(lock) == self.me { Token::Free } else { Token::Away };
-        self.locals.entry(lock).or_insert(LocalLock {
-            token,
-            tenure: RequestId(0),
-            successor: None,
-            waiting: VecDeque::new(),
-            used: false,
-        })
-    }
-
     fn send(&mut self, to: NodeId, message: LockMessage, out: &mut Vec<LockEffect>) {
         if to == self.me {
             self.receive(to, &message, out);
@@ -194,30 +204,23 @@ impl Locks {
         }
     }
 
-    fn request(&mut self, lock: LockId, out: &mut Vec<LockEffect>) {
-        self.last_request = self.last_request.next();
-        let request = self.last_request;
-        let local = self.local(lock);
-        local.token = Token::Requested;
-        local.tenure = request;
-        self.send(self.home(lock), LockMessage::Acquire { lock, request }, out);
-    }
-
     /// At the home: the request becomes the tail, and the one before it learns its successor.
     fn queue(&mut self, lock: LockId, from: NodeId, request: RequestId, out: &mut Vec<LockEffect>) {
         if self.home(lock) != self.me {
             return;
         }
-        if !self.tails.get(&lock).is_some_and(|tail| tail.seen.knows(from)) {
-            let asked = self.asked.entry(from).or_default();
+        let asked = self.asked.entry(from).or_default();
+        let tail = match self.tails.entry(lock) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if *asked >= LOCKS_MAX => return,
+            Entry::Vacant(new) => new.insert(Tail { last: (self.me, RequestId(0)), seen: LastSeen::default() }),
+        };
+        if !tail.seen.knows(from) {
             if *asked >= LOCKS_MAX {
                 return;
             }
             *asked += 1;
         }
-        let me = self.me;
-        let tail =
-            self.tails.entry(lock).or_insert_with(|| Tail { last: (me, RequestId(0)), seen: LastSeen::default() });
         if !tail.seen.record(from, request) && !self.planted.has(Bug::LockRequestQueuedTwice) {
             return;
         }
@@ -228,9 +231,13 @@ impl Locks {
     /// At a node in the queue: when its tenure of that number ends, the token goes to `to`.
     fn pass(&mut self, lock: LockId, tenure: RequestId, to: NodeId, request: RequestId, out: &mut Vec<LockEffect>) {
         let any_tenure = self.planted.has(Bug::LockPassForAnyTenure);
-        // The first tenure of all is the home's, which need not have asked.
-        let local = if self.home(lock) == self.me { Some(self.local(lock)) } else { self.locals.get_mut(&lock) };
-        let Some(local) = local else { return };
+        let at_home = self.home(lock) == self.me;
+        let local = match self.locals.entry(lock) {
+            Entry::Occupied(known) => known.into_mut(),
+            // The first tenure of all is the home's, which need not have asked.
+            Entry::Vacant(new) if at_home => new.insert(LocalLock::new(at_home)),
+            Entry::Vacant(_) => return,
+        };
         if local.tenure != tenure && !any_tenure {
             return;
         }

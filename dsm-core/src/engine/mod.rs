@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use protocol::barrier::Barrier;
-use protocol::locks::Locks;
+use protocol::locks::{LockEffect, Locks};
 use protocol::message::PageMessage;
 use protocol::sequential::{Effect, Pages};
 use protocol::{Message, NodeId, Page};
@@ -98,6 +98,7 @@ pub(crate) struct Engine {
     pages: Pages,
     page_effects: Vec<Effect>,
     locks: Locks,
+    lock_effects: Vec<LockEffect>,
     barrier: Barrier,
     barrier_waiter: Option<Arc<Signal>>,
     atomics: Atomics,
@@ -154,6 +155,7 @@ impl Engine {
             pages: Pages::new(me, nodes),
             page_effects: Vec::new(),
             locks: Locks::new(me, nodes),
+            lock_effects: Vec::new(),
             barrier: Barrier::new(me, nodes),
             barrier_waiter: None,
             atomics: Atomics::default(),

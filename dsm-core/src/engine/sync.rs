@@ -15,14 +15,14 @@ impl Engine {
     pub(crate) fn acquire(&mut self, lock: LockId, signal: Arc<Signal>) -> Result<(), Fatal> {
         self.locks.admit(lock)?;
         let waiter = self.waiters.add(signal);
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.lock_effects);
         self.locks.acquire(lock, waiter, &mut effects);
         self.carry_out_locks(effects)
     }
 
     /// A thread lets go of `lock`. `false` when no thread of this node holds it.
     pub(crate) fn release(&mut self, lock: LockId) -> Result<bool, Fatal> {
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.lock_effects);
         let held = self.locks.release(lock, &mut effects);
         self.carry_out_locks(effects)?;
         Ok(held)
@@ -41,7 +41,7 @@ impl Engine {
     }
 
     pub(super) fn lock_message(&mut self, from: NodeId, message: &LockMessage) -> Result<(), Fatal> {
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.lock_effects);
         self.locks.receive(from, message, &mut effects);
         self.carry_out_locks(effects)
     }
@@ -55,13 +55,14 @@ impl Engine {
         self.carry_out_barrier(effects)
     }
 
-    fn carry_out_locks(&mut self, effects: Vec<LockEffect>) -> Result<(), Fatal> {
-        for effect in effects {
+    fn carry_out_locks(&mut self, mut effects: Vec<LockEffect>) -> Result<(), Fatal> {
+        for effect in effects.drain(..) {
             match effect {
                 LockEffect::Send { to, message } => self.send(to, &message)?,
                 LockEffect::Acquired { waiter, .. } => self.waiters.complete(waiter, 0),
             }
         }
+        self.lock_effects = effects;
         Ok(())
     }
 
