@@ -9,13 +9,13 @@ use crate::ids::Page;
 /// Pages in a chunk: a program that touches a page touches its neighbours.
 const CHUNK: u64 = 32;
 
-/// Chunks in a section, of which there is one for every 64 MiB below the highest page that was touched.
-const SECTION: u64 = 512;
+/// Chunks in a section, of which there is one for every 16 MiB below the highest page that was touched.
+const SECTION: u64 = 128;
 
 type Chunk<T> = Box<[T; CHUNK as usize]>;
 
 /// A small record for every page; one that was never touched reads as the default. It is looked up several times for each message,
-/// of any page: so by its place, not by a search, in which every step goes another way than the last time.
+/// of any page: so by its place, and not by a search, whose branches no processor can predict.
 #[derive(Clone, Debug)]
 pub(crate) struct PageTable<T> {
     /// Each as long as its last chunk needs it; empty where no page was touched.

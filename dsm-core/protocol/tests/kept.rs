@@ -9,7 +9,7 @@ use cluster::Cluster;
 #[test]
 fn the_process_grows_by_what_the_machines_say_they_keep() {
     let mut alive = Vec::new();
-    for (pages, distance) in [(1 << 18, 1), (1 << 14, 32)] {
+    for (pages, distance) in [(1 << 18, 1), (1 << 14, 32), (1 << 13, 4_096)] {
         let before = resident_bytes();
         let cluster = Cluster::with_readers(2, pages, distance);
         let grown = resident_bytes().saturating_sub(before);

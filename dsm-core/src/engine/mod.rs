@@ -124,7 +124,7 @@ struct WaitingFault {
     /// Of the word that it wants, in bytes from the start of the page.
     offset: usize,
     thread: Option<u32>,
-    /// When its event came.
+    /// When the turn began that found it.
     since: Time,
     /// How long the page is to be held for it.
     hold: Duration,

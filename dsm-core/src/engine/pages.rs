@@ -32,7 +32,7 @@ pub(super) struct Faults {
     pub(super) any: bool,
     /// Some on a page that had been asked for before.
     pub(super) awaited: bool,
-    /// Some that need no answer of another node.
+    /// Some whose pages were here: who had faulted goes on.
     pub(super) resolved: bool,
 }
 
@@ -60,7 +60,8 @@ impl Engine {
             let is_awaited = self.pages.is_pending(fault.page);
             faults.awaited |= is_awaited;
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
-            faults.resolved |= !self.pages.is_pending(fault.page);
+            // What is installed waits no more.
+            faults.resolved |= self.waiting_faults.last().is_none_or(|last| last.page != fault.page);
             self.look_ahead(fault, access)?;
             if !is_awaited && !self.region.has_frame(fault.page)? {
                 self.without_frame.push(fault.page);

@@ -156,7 +156,7 @@ fn a_page_of_the_wrong_length_is_dropped_and_the_right_one_is_taken_after_it() {
     assert_eq!(scene.engine.region.with_frame(PAGE, |frame| *frame), Ok([7; PAGE_BYTES]));
 }
 
-/// To yield the processor after it would be for nobody: who faulted waits.
+/// To yield the processor after it would be for nobody of this node: who faulted waits.
 #[test]
 fn a_turn_that_has_only_asked_for_pages_says_so() {
     let Some(mut scene) = Scene::of(2) else { return };

@@ -5,6 +5,7 @@
 //! takes longer than the network: the endpoint's thread then looks after timers alone, and looks again for datagrams when
 //! nobody has driven for [`SLACK`].
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -98,8 +99,11 @@ pub(crate) struct Core<R: Role> {
     waited: Duration,
     /// One of them sleeps at the socket.
     led: bool,
-    /// Threads that wait and sleep, because another one looks.
-    followers: Vec<Thread>,
+    /// Threads that wait and sleep, because another one looks, by the order in which they went to sleep: a thousand may, and each leaves
+    /// when its own answer has come.
+    followers: BTreeMap<u64, Thread>,
+    /// How many have gone to sleep so.
+    followed: u64,
     /// The endpoint's thread has ended.
     over: bool,
 }
@@ -169,7 +173,8 @@ impl<R: Role> Endpoint<R> {
             driven: 0,
             waited: Duration::ZERO,
             led: false,
-            followers: Vec::new(),
+            followers: BTreeMap::new(),
+            followed: 0,
             over: false,
         };
         let endpoint = Arc::new(Endpoint { core: Mutex::new(core), waiting, socket, bell, leaders_bell });
@@ -288,7 +293,7 @@ impl<R: Role> Endpoint<R> {
         core.driven += 1;
         core.waited += now - start;
         if !core.led
-            && let Some(next) = core.followers.pop()
+            && let Some((_, next)) = core.followers.pop_last()
         {
             core.wakes.push(Wake::Thread(next));
         }
@@ -333,13 +338,15 @@ impl<R: Role> Endpoint<R> {
     fn follow<'a>(&'a self, mut core: Guard<'a, R>, register: &mut impl FnMut(&mut R, Option<Wake>)) -> Guard<'a, R> {
         let me = thread::current();
         register(&mut core.role, Some(Wake::Thread(me.clone())));
-        core.followers.push(me.clone());
+        core.followed += 1;
+        let place = core.followed;
+        core.followers.insert(place, me);
         core.drivers -= 1;
         self.release(core);
         thread::park();
         let mut core = self.lock();
         core.drivers += 1;
-        core.followers.retain(|follower| follower.id() != me.id());
+        core.followers.remove(&place);
         register(&mut core.role, None);
         core
     }

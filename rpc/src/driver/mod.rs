@@ -248,15 +248,15 @@ impl Driver {
     }
 
     /// Fills the departures from the transport; returns how many. A large one goes alone: the receiver takes it in while the next
-    /// is made, and what one system call saves is nothing beside that.
+    /// is made, and what one system call saves is nothing beside that. Only the first may lend: what lends is large.
     fn load(&mut self, now: Time) -> usize {
         for (count, departure) in self.departures.iter_mut().enumerate() {
             let Departure { datagram, to } = departure;
-            let next = match self.tracer {
+            let addr = match self.tracer {
                 None if count == 0 => self.transport.transmit_lending(now, datagram),
                 _ => next(&mut self.transport, &mut self.tracer, now, datagram.in_one_piece()),
             };
-            match next {
+            match addr {
                 Some(addr) => *to = addr,
                 None => return count,
             }

@@ -44,6 +44,10 @@ pub struct Polling {
     strikes: u32,
     rest: Duration,
     rests_until: Instant,
+    /// It waits for an answer, and has not yielded since that was asked for.
+    expects: bool,
+    /// When it last yielded so, others ran.
+    is_crowded: bool,
 }
 
 impl Polling {
@@ -56,18 +60,27 @@ impl Polling {
             strikes: 0,
             rest: REST[0],
             rests_until: now,
+            expects: false,
+            is_crowded: false,
         }
     }
 
     /// Something was done at `now`: more may come soon.
     pub fn restart(&mut self, now: Instant) {
-        self.expect(now);
+        self.extend(now);
+        self.expects = false;
         // Whoever was woken by what was done is to run first.
         self.yield_at = now;
     }
 
-    /// Something was asked for until `now`, and nobody woken: what comes next is the answer.
+    /// The last request left at `now`, and nobody was woken: what comes next is the answer, unless others want the processor.
     pub fn expect(&mut self, now: Instant) {
+        self.extend(now);
+        self.expects = true;
+        self.yield_at = if self.is_crowded { now } else { now + YIELD_EVERY };
+    }
+
+    fn extend(&mut self, now: Instant) {
         if now >= self.rests_until + REST[1] {
             self.rest = REST[0];
         }
@@ -75,7 +88,6 @@ impl Polling {
             self.until = now + self.length;
             self.strikes = 0;
         }
-        self.yield_at = now + YIELD_EVERY;
     }
 
     /// A thread that ran has gone to sleep: the processor may be free again.
@@ -100,6 +112,9 @@ impl Polling {
     }
 
     fn yielded(&mut self, back: Instant, took: Duration) -> Pause {
+        if std::mem::take(&mut self.expects) {
+            self.is_crowded = took >= SHARED;
+        }
         if took < SHARED {
             self.yield_at = back + YIELD_EVERY;
             return Pause::Alone;
@@ -141,6 +156,20 @@ mod tests {
         assert!(polling.goes_on(now + 99 * US) && !polling.goes_on(now + 100 * US));
         polling.restart(now);
         assert_ne!(polling.pause(now), Pause::None);
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_yields_at_once_where_others_ran_the_last_time() {
+        let (mut polling, now) = polling();
+        for took in [SHARED, SHARED / 2, SHARED] {
+            polling.expect(now);
+            polling.yielded(now, took);
+            // Those who ran after something was done say nothing of that.
+            polling.restart(now);
+            polling.yielded(now, SHARED);
+            polling.expect(now);
+            assert_eq!(polling.yield_at == now, took >= SHARED);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::arrivals::Arrivals;
 use crate::transport::Datagram;
+use crate::transport::send::LENT_MIN;
 use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg,
@@ -23,6 +24,8 @@ pub(super) const BATCH: usize = 16;
 pub(super) const DATAGRAM_BYTES: usize = 1 << 16;
 /// A datagram of at least this size is part of something larger: the next one is most likely there, too.
 pub(super) const BULK_BYTES: usize = DATAGRAM_BYTES / 2;
+/// So what lends leaves alone.
+const _: () = assert!(LENT_MIN >= BULK_BYTES);
 /// Of those, this many are read before they are taken in: the more, the longer the first of them waits for its acknowledgement, and
 /// the less of them is still in the processor's cache.
 const BULK_RUN: usize = 2;
@@ -243,14 +246,9 @@ impl Socket {
 
     fn send_many(&self, departures: &[Departure]) -> io::Result<usize> {
         let departure = |place: usize| departures.get(place);
-        let pieces: [_; BATCH] = std::array::from_fn(|place| {
-            departure(place).map_or([&[][..]; 3], |one| one.datagram.pieces()).map(IoSlice::new)
-        });
-        // Most are in one piece, and the kernel takes less time for one.
-        let slices = pieces.each_ref().map(|pieces| match pieces {
-            [whole, lent, _] if lent.is_empty() => std::slice::from_ref(whole),
-            pieces => pieces,
-        });
+        // None of several lends.
+        let bytes = |place: usize| departure(place).and_then(|one| one.datagram.whole()).unwrap_or_default();
+        let slices: [_; BATCH] = std::array::from_fn(|place| [IoSlice::new(bytes(place))]);
         let addresses: [_; BATCH] =
             std::array::from_fn(|place| departure(place).map(|one| SockaddrStorage::from(one.to)));
         let count = departures.len().min(BATCH);

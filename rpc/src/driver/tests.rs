@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::{Driver, DriverConfig, Inbox, Incoming};
 use crate::impair::Impairments;
-use crate::transport::{Channel, LostReason, Peer};
+use crate::transport::{Channel, LostReason, Outgoing, Peer};
 
 /// What one driver has seen.
 struct Side {
@@ -190,6 +192,22 @@ fn what_a_full_socket_did_not_take_is_offered_again_without_anything_coming_in()
         }
         b.poll(|_, _, _| {});
     }
+}
+
+#[test]
+fn what_a_full_socket_did_not_take_is_still_lent_and_given_back_when_it_has_left() {
+    let (mut a, mut b) = (Side::new(Impairments::default()), Side::new(Impairments::default()));
+    let peer = a.driver.connect(b.addr()).unwrap();
+    until(&mut a, &mut b, |a, b| a.ups + b.ups == 2 && a.driver.unacknowledged(peer) == 0);
+    let owner = Bytes::from(vec![7; 200_000]);
+    a.driver.send_message(peer, Channel(4), Outgoing { owner: Some(&owner), ..Outgoing::of(&[&owner]) }).unwrap();
+    let now = a.driver.now();
+    let loaded = a.driver.load(now);
+    assert!(loaded == 1 && a.driver.departures[0].datagram.whole().is_none());
+    a.driver.hold(0..loaded, now);
+    until(&mut a, &mut b, |a, b| b.messages.len() == 1 && a.driver.unacknowledged(peer) == 0);
+    assert_eq!(b.messages, [&owner[..]]);
+    until(&mut a, &mut b, |_, _| owner.is_unique());
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Guard {
         matches!(self, Guard::Plain(Integrity::Crc32))
     }
 
-    /// Finishes a datagram of this number, of which `lent` is to stand before the trailer, where this guard lends.
+    /// Finishes a datagram of this number, of which `lent` is to stand before the trailer: empty, unless it [`Self::lends`].
     pub fn seal(&mut self, packet: u64, datagram: &mut Vec<u8>, lent: &[u8]) {
         match self {
             Guard::Plain(integrity) if lent.is_empty() => integrity.seal(datagram),

@@ -22,9 +22,9 @@ pub const FRAGMENT_CHARGE: usize = 64;
 /// So many bytes in a row are worth sharing: it takes about as long as to copy them.
 const SHARED_MIN: usize = 1 << 10;
 
-/// So many bytes in a row are worth lending: no other of such a size fits into the same datagram, and the kernel takes longer to put
-/// pieces together than it takes to copy less.
-const LENT_MIN: usize = 1 << 15;
+/// So many bytes in a row are worth lending, where nothing else fits behind them: the kernel takes longer to put pieces together than
+/// it takes to copy less.
+pub(crate) const LENT_MIN: usize = 1 << 15;
 
 /// A queue that is empty keeps room for so many fragments.
 const KEPT: usize = 64;
@@ -391,9 +391,14 @@ impl SendHalf {
         if needed > *room {
             return false;
         }
-        // Nothing can follow what is lent.
-        let lent = lent.filter(|_| queued.shared.len() >= LENT_MIN);
-        *room = if lent.is_some() { 0 } else { *room - needed };
+        *room -= needed;
+        // Nothing can follow what is lent: only what fills the datagram is. And a countdown can be written only to a copy.
+        let is_full = *room < SHARED_MIN && queued.shared.len() >= LENT_MIN;
+        let is_still = queued.countdown.is_none_or(|countdown| countdown.place + 4 <= queued.bytes.len());
+        let lent = lent.filter(|_| is_full && is_still);
+        if lent.is_some() {
+            *room = 0;
+        }
         let Queued { index, count, channel, .. } = *queued;
         write_frame_header(Fragment { sequence, index, count, channel }, queued.len(), out);
         let start = out.len();

@@ -77,7 +77,7 @@ impl Cluster {
     /// The home has written so many pages, each `distance` after the one before, and every other node has read them.
     pub fn with_readers(nodes: usize, pages: u64, distance: u64) -> Cluster {
         let mut cluster = Cluster::new(nodes, pages * distance, Clock::TRIPS);
-        for page in (0..pages).map(|page| Page(page * distance)) {
+        for page in (1..=pages).map(|page| Page(page * distance - 1)) {
             cluster.touched(0, page, Access::Write);
             (1..nodes).for_each(|rank| cluster.touched(rank, page, Access::Read));
         }

@@ -66,7 +66,8 @@ fn of_growing_costs() -> String {
 }
 
 /// How the pages lie that are touched.
-const LAYOUTS: [(&str, u64); 2] = [("dense: every page", 1), ("sparse: one of 32, or fewer", 32)];
+const LAYOUTS: [(&str, u64); 3] =
+    [("dense: every page", 1), ("sparse: one of 32", 32), ("alone: one of 4,096, or fewer", 4_096)];
 
 fn of_memory() -> String {
     let mut table =
