@@ -10,6 +10,7 @@ mod atomics;
 mod farewell;
 mod fatal;
 mod holds;
+mod next_fault;
 mod pages;
 mod peers;
 #[cfg(feature = "planted")]
@@ -74,6 +75,8 @@ enum Turn {
     Asked,
     /// Something that may have woken somebody.
     Worked,
+    /// Threads of the program that had faulted go on.
+    Resumed,
 }
 
 /// Everything that the protocols of one node need to act.
@@ -106,6 +109,8 @@ pub(crate) struct Engine {
     holds: Holds,
     /// Faults that have not been resolved.
     waiting_faults: Vec<WaitingFault>,
+    /// A thread of the program has gone on from its fault in this turn.
+    resumed: bool,
     /// Until when the page that was just installed is to be held, if somebody waited for it.
     held_until: Option<Time>,
     encoded: Vec<u8>,
@@ -162,6 +167,7 @@ impl Engine {
             waiters: Waiters::default(),
             holds: Holds::default(),
             waiting_faults: Vec::new(),
+            resumed: false,
             held_until: None,
             encoded: Vec::new(),
             received_at: Time::ZERO,
@@ -213,7 +219,8 @@ impl Engine {
             self.flush();
         }
         self.protect_ahead()?;
-        Ok(turn)
+        let resumed = std::mem::take(&mut self.resumed);
+        Ok(if resumed && turn == Turn::Worked { Turn::Resumed } else { turn })
     }
 
     /// Puts on the network what waits to go.

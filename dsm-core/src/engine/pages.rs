@@ -287,10 +287,11 @@ impl Engine {
         if !self.waiting_faults.is_empty() {
             let now = self.driver.now();
             let (waited, held_until) = (&mut self.stats.fault_wait, &mut self.held_until);
-            let (holds, region) = (&mut self.holds, self.region);
+            let (holds, region, resumed) = (&mut self.holds, self.region, &mut self.resumed);
             self.waiting_faults.retain(|fault| {
                 let here = fault.page == page;
                 if here {
+                    *resumed = true;
                     *waited += now - fault.since;
                     let end = (fault.hold > NOBODY_WAITS).then(|| now + fault.hold);
                     *held_until = end.max(*held_until);

@@ -223,7 +223,7 @@ fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_the_engine_f
     for (page, received_at, expected) in [(0, Time::MAX, 0), (1, Time::ZERO, 1)] {
         scene.engine.received_at = received_at;
         let (turn, reader) = scene.turn_with_a_fault(Page(page));
-        assert_eq!((turn, received(&scene), reader.join().unwrap()), (Turn::Worked, expected, 0));
+        assert_eq!((turn, received(&scene), reader.join().unwrap()), (Turn::Resumed, expected, 0));
     }
 }
 

@@ -17,6 +17,7 @@ use rpc::driver::{Pause, Polling};
 use rpc::time::Time;
 
 use super::fatal::die;
+use super::next_fault::NextFault;
 use super::waiters::Signal;
 use super::watch::{Ready, Watch};
 use super::{DEAD_AFTER, Engine, Fatal, Stats, Turn};
@@ -228,6 +229,7 @@ impl Shared {
         set_timerslack(1)?;
         let mut last_turn = Instant::now();
         let mut polling = Polling::new(self.poll, last_turn);
+        let mut next_fault = NextFault::default();
         let (mut ready, mut parked) = (Ready::ALL, 0);
         while !self.stop.load(Ordering::Acquire) {
             let mut seat = self.lock();
@@ -247,10 +249,11 @@ impl Shared {
                     polling.end_rest(now);
                 }
             }
+            next_fault.learn(turn);
             match turn {
                 Turn::Idle => {}
                 Turn::Asked => polling.expect(Instant::now()),
-                Turn::Worked => polling.restart(now),
+                Turn::Worked | Turn::Resumed => polling.restart(now),
             }
             let polls = polling.goes_on(now) && self.drivers.load(Ordering::Relaxed) == 0;
             if !polls {
@@ -259,15 +262,19 @@ impl Shared {
                 seat.asleep = true;
             }
             drop(seat);
-            ready = if polls { self.poll(&mut polling, now)? } else { self.watch.sleep()? };
+            ready = if polls { self.poll(&mut polling, &mut next_fault, now)? } else { self.watch.sleep()? };
         }
         Ok(())
     }
 
     /// Where to look next, after a turn that began at `now`.
-    fn poll(&self, polling: &mut Polling, now: Instant) -> Result<Ready, Fatal> {
+    fn poll(&self, polling: &mut Polling, next_fault: &mut NextFault, now: Instant) -> Result<Ready, Fatal> {
+        if next_fault.is_likely() {
+            return Ok(Ready::FAULTS);
+        }
         match polling.pause(now) {
             Pause::None => {}
+            Pause::Alone if next_fault.look() => return Ok(Ready::FAULTS),
             // Whoever ran has most likely stopped at a fault: to look whether there is one costs as much as to read it.
             Pause::Shared => return Ok(Ready::FAULTS),
             Pause::Alone => {
