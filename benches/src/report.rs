@@ -10,7 +10,7 @@ use crate::launch::{Measured, Plan};
 use crate::node::Part;
 
 /// Pairs of figures whose ratio says something.
-const RATIOS: [(&str, &str); 17] = [
+const RATIOS: [(&str, &str); 19] = [
     ("remote_read_fault", "floor_fault_polling"),
     ("remote_read_fault_sleeping", "floor_fault_sleeping"),
     ("forwarded_read_fault", "floor_fault_polling"),
@@ -19,7 +19,9 @@ const RATIOS: [(&str, &str); 17] = [
     ("write_upgrade_readers_1", "floor_fault_polling"),
     ("write_upgrade_readers_3", "floor_fault_polling"),
     ("first_touch", "floor_fault_polling"),
+    ("remote_read_fault_alone", "floor_fault_polling"),
     ("page_ping_pong", "remote_read_fault"),
+    ("page_ping_pong", "remote_read_fault_alone"),
     ("barrier_2", "udp_round_trip_polling"),
     ("lock_remote", "udp_round_trip_polling"),
     ("fetch_add", "udp_round_trip_polling"),

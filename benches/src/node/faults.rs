@@ -13,6 +13,7 @@ impl Bench<'_> {
         self.write_fault()?;
         self.upgrade_alone()?;
         self.upgrade_with_one_reader()?;
+        self.alone()?;
         self.ping_pong()
     }
 
@@ -83,6 +84,29 @@ impl Bench<'_> {
         }
         self.dsm.barrier();
         Ok(())
+    }
+
+    /// A read fault and an upgrade of pages that lie so far apart that one says nothing of the others: at their home, nothing is done
+    /// before it is asked for.
+    fn alone(&self) -> Result<(), String> {
+        /// More than are dealt with together.
+        const APART: usize = 33;
+        let words = self.order.len() * APART * WORDS_PER_PAGE;
+        let pages = self.dsm.alloc::<u64>(words, Placement::Node(1)).map_err(|error| error.to_string())?;
+        if self.dsm.rank() == 1 {
+            (0..self.order.len()).for_each(|page| pages.set(page * APART * WORDS_PER_PAGE, written(page)));
+        }
+        self.dsm.barrier();
+        let mut right = Ok(());
+        if self.is_first() {
+            let mut seen = vec![0; self.order.len()];
+            let took = self.each_page(|index| seen[index / WORDS_PER_PAGE] = pages.get(index * APART));
+            right = expect_written(&seen);
+            say("remote_read_fault_alone", took);
+            say("write_upgrade_readers_1_alone", self.each_page(|index| pages.set(index * APART, 1)));
+        }
+        self.dsm.barrier();
+        right
     }
 
     /// Nodes 0 and 1 write one word in turn: one turn.

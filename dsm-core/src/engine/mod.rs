@@ -10,12 +10,12 @@ mod atomics;
 mod farewell;
 mod fatal;
 mod holds;
+mod neighbours;
 mod next_fault;
 mod pages;
 mod peers;
 #[cfg(feature = "planted")]
 mod planted;
-mod protection;
 mod stats;
 mod streams;
 mod sync;
@@ -43,9 +43,9 @@ use crate::mem::{Fault, FaultReader, PAGE_BYTES, PageRange, Region};
 use arrivals::Arrivals;
 use atomics::Atomics;
 use holds::Holds;
+use neighbours::Neighbours;
 use pages::Faults;
 use peers::Peers;
-use protection::Protection;
 use streams::Streams;
 use waiters::Waiters;
 use watch::Ready;
@@ -92,9 +92,14 @@ pub(crate) struct Engine {
     streams: Option<Streams>,
     /// Pages that were asked for and have no frame yet.
     without_frame: Vec<Page>,
-    protection: Protection,
+    /// Who reads what this node may write.
+    readers: Neighbours,
     /// Pages to protect when there is time.
-    exposed: Option<PageRange>,
+    to_protect: Option<PageRange>,
+    /// Who writes what this node has.
+    writers: Neighbours,
+    /// Pages to take from the program when there is time.
+    to_unmap: Option<PageRange>,
     /// Bytes of pages that wait to be sent.
     pages_unsent: usize,
     peers: Peers,
@@ -109,7 +114,9 @@ pub(crate) struct Engine {
     holds: Holds,
     /// Faults that have not been resolved.
     waiting_faults: Vec<WaitingFault>,
-    /// A thread of the program has gone on from its fault in this turn.
+    /// The last turn found faults.
+    faulted: bool,
+    /// A thread of the program has gone on from its fault since the last turn.
     resumed: bool,
     /// Until when the page that was just installed is to be held, if somebody waited for it.
     held_until: Option<Time>,
@@ -153,8 +160,10 @@ impl Engine {
             fault_batch: Vec::new(),
             streams: None,
             without_frame: Vec::new(),
-            protection: Protection::default(),
-            exposed: None,
+            readers: Neighbours::default(),
+            to_protect: None,
+            writers: Neighbours::default(),
+            to_unmap: None,
             pages_unsent: 0,
             peers: Peers::new(roster),
             pages: Pages::new(me, nodes),
@@ -167,6 +176,7 @@ impl Engine {
             waiters: Waiters::default(),
             holds: Holds::default(),
             waiting_faults: Vec::new(),
+            faulted: false,
             resumed: false,
             held_until: None,
             encoded: Vec::new(),
@@ -193,8 +203,10 @@ impl Engine {
         let mut turn = Turn::Idle;
         let mut now = self.driver.time(now);
         let mut answers = ready.socket || ready.timer || now - self.received_at >= RECEIVE_EVERY;
+        self.faulted = false;
         if ready.faults {
             let faults = self.read_faults(now)?;
+            self.faulted = faults.any;
             self.flush();
             self.prepare()?;
             turn = match faults {
@@ -218,7 +230,7 @@ impl Engine {
         if self.urgent {
             self.flush();
         }
-        self.protect_ahead()?;
+        self.give_up_ahead()?;
         let resumed = std::mem::take(&mut self.resumed);
         Ok(if resumed && turn == Turn::Worked { Turn::Resumed } else { turn })
     }

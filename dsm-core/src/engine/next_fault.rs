@@ -7,8 +7,8 @@
 
 use super::Turn;
 
-/// So often in a row at most, the engine's thread looks for the next fault and nowhere else.
-const IN_A_ROW: u32 = 64;
+/// After so many of these looks, the engine's thread lets others run once, and looks everywhere.
+const LOOKS: u32 = 64;
 
 /// Whether the next fault is there before the engine's thread lets others run.
 #[derive(Debug, Default)]
@@ -19,19 +19,19 @@ pub(super) struct NextFault {
     looking: bool,
     /// It was there, the last time.
     is_early: bool,
-    in_a_row: u32,
+    looks: u32,
 }
 
 impl NextFault {
-    /// A turn is over.
-    pub(super) fn learn(&mut self, turn: Turn) {
+    /// A turn is over, in which there were faults or not.
+    pub(super) fn learn(&mut self, turn: Turn, faulted: bool) {
         if std::mem::take(&mut self.looking) {
-            self.is_early = turn != Turn::Idle;
+            self.is_early = faulted;
         }
-        self.resumed = turn == Turn::Resumed && self.in_a_row < IN_A_ROW;
+        self.resumed = turn == Turn::Resumed && self.looks < LOOKS;
         match turn {
-            Turn::Resumed if self.resumed => self.in_a_row += 1,
-            Turn::Resumed => self.in_a_row = 0,
+            Turn::Resumed if self.resumed => self.looks += 1,
+            Turn::Resumed => self.looks = 0,
             Turn::Idle | Turn::Asked | Turn::Worked => {}
         }
     }
@@ -54,7 +54,7 @@ mod tests {
 
     /// What the engine's thread does after a turn that let somebody go on: whether it looks at once, and otherwise after a yield.
     fn after_resumption(next: &mut NextFault) -> [bool; 2] {
-        next.learn(Turn::Resumed);
+        next.learn(Turn::Resumed, false);
         let likely = next.is_likely();
         [likely, !likely && next.look()]
     }
@@ -63,9 +63,10 @@ mod tests {
     fn it_is_looked_for_at_once_where_it_was_there_the_last_time() {
         let mut next = NextFault::default();
         assert_eq!(after_resumption(&mut next), [false, true]);
-        next.learn(Turn::Asked);
+        next.learn(Turn::Asked, true);
         assert_eq!(after_resumption(&mut next), [true, false]);
-        next.learn(Turn::Idle);
+        // A datagram came instead.
+        next.learn(Turn::Worked, false);
         assert_eq!(after_resumption(&mut next), [false, true]);
     }
 
@@ -73,7 +74,7 @@ mod tests {
     fn it_is_not_looked_for_when_nobody_has_gone_on() {
         let mut next = NextFault { is_early: true, ..NextFault::default() };
         for turn in [Turn::Idle, Turn::Asked, Turn::Worked] {
-            next.learn(turn);
+            next.learn(turn, false);
             assert!(!next.is_likely() && !next.look(), "{turn:?}");
         }
         assert!(next.is_early);
@@ -83,9 +84,8 @@ mod tests {
     fn a_program_that_faults_without_end_does_not_keep_the_thread_from_looking_elsewhere() {
         let mut next = NextFault { is_early: true, ..NextFault::default() };
         for _ in 0..3 {
-            let looks =
-                (0..=IN_A_ROW).map(|_| after_resumption(&mut next).contains(&true)).filter(|looks| *looks).count();
-            assert_eq!(looks, IN_A_ROW as usize);
+            let looks = (0..=LOOKS).map(|_| after_resumption(&mut next).contains(&true)).filter(|looks| *looks).count();
+            assert_eq!(looks, LOOKS as usize);
         }
     }
 }

@@ -5,6 +5,7 @@ use protocol::sequential::{Effect, Unallocated};
 use protocol::{Epoch, Message, NodeId, Page};
 use rpc::time::Time;
 use rpc::transport::Channel;
+use smallvec::SmallVec;
 
 use super::arrivals::{Arrival, Arrivals};
 use super::holds::NOBODY_WAITS;
@@ -45,14 +46,13 @@ impl Engine {
         let mut faults = Faults::default();
         for fault in &batch {
             let access = if fault.write { Access::Write } else { Access::Read };
-            *match (fault.kind, access) {
-                (FaultKind::WriteProtect, _) => &mut self.stats.upgrade_faults,
-                (_, Access::Write) => &mut self.stats.write_faults,
-                (_, Access::Read) => &mut self.stats.read_faults,
+            let allowed = self.pages.access(fault.page);
+            *match access {
+                Access::Read => &mut self.stats.read_faults,
+                Access::Write if allowed.is_some() => &mut self.stats.upgrade_faults,
+                Access::Write => &mut self.stats.write_faults,
             } += 1;
-            if fault.kind == FaultKind::WriteProtect && self.pages.access(fault.page) == Some(Access::Write) {
-                self.protection.regretted(fault.page);
-            }
+            let needless = allowed.is_some_and(|allowed| allowed >= access) && self.was_given_up_ahead(fault);
             let offset = word_of(fault.address);
             let region = self.region;
             let hold = self.holds.deserved(fault, || region.word(fault.page, offset).ok(), now);
@@ -62,7 +62,9 @@ impl Engine {
             self.need(fault.page, access).map_err(|_| Fatal::Unallocated { address: fault.address })??;
             // What is installed waits no more.
             faults.resolved |= self.waiting_faults.last().is_none_or(|last| last.page != fault.page);
-            self.look_ahead(fault, access)?;
+            if !needless {
+                self.look_ahead(fault, access)?;
+            }
             if !is_awaited && !self.region.has_frame(fault.page)? {
                 self.without_frame.push(fault.page);
             }
@@ -192,16 +194,13 @@ impl Engine {
             Effect::Upgrade { page } => {
                 match self.region.mapped(page)? {
                     Some(_) => self.region.upgrade(page)?,
-                    // The copy is here, but was never mapped, or the kernel has dropped the mapping.
+                    // The copy is here, but was never mapped, or its mapping was given up ahead, or dropped by the kernel.
                     None => self.region.map(page, mem::Access::Write)?,
                 }
                 return self.installed(page, None);
             }
             Effect::Protect { page } => return self.protect(page),
-            Effect::Discard { page } => {
-                self.stats.invalidations += 1;
-                self.region.discard(PageRange::from(page))?;
-            }
+            Effect::Discard { page } => return self.discard(page),
             Effect::Hold { page, epoch } => return self.hold(page, epoch),
         }
         Ok(())
@@ -210,34 +209,66 @@ impl Engine {
     /// Forbids stores to a page that goes to a reader.
     fn protect(&mut self, page: Page) -> Result<(), Fatal> {
         if self.region.mapped(page)? != Some(mem::Access::Write) {
-            self.protection.spared();
+            self.readers.spared(page);
             return Ok(());
         }
         // One of those that were to be protected after this turn: it was asked for together with the others, and so are more of them.
-        if let Some(exposed) = self.exposed.take_if(|exposed| exposed.contains(page)) {
-            return self.protect_each(exposed, Some(page));
+        if let Some(pages) = self.to_protect.take_if(|pages| pages.contains(page)) {
+            return self.protect_each(pages, Some(page));
         }
         self.region.downgrade(page)?;
-        self.exposed = self.protection.alone(page).or(self.exposed);
+        self.to_protect = self.readers.alone(page).or(self.to_protect);
         Ok(())
     }
 
-    /// Forbids stores to pages that others will most likely read soon.
-    pub(super) fn protect_ahead(&mut self) -> Result<(), Fatal> {
-        self.exposed.take().map_or(Ok(()), |exposed| self.protect_each(exposed, None))
+    /// Takes a page from the program: another node writes it.
+    fn discard(&mut self, page: Page) -> Result<(), Fatal> {
+        self.stats.invalidations += 1;
+        if self.region.mapped(page)?.is_none() {
+            self.writers.spared(page);
+            return Ok(());
+        }
+        if let Some(pages) = self.to_unmap.take_if(|pages| pages.contains(page)) {
+            return self.unmap_each(pages, Some(page));
+        }
+        self.region.discard(page)?;
+        if let Some(block) = self.writers.alone(page) {
+            // What stands beside it in another allocation has to do with other things, or is not there.
+            let allocation = self.pages.homes().allocation(page);
+            let (first, end) = (block.first.0.max(allocation.start), (block.first.0 + block.count).min(allocation.end));
+            self.to_unmap = Some(PageRange::new(Page(first), end.saturating_sub(first)));
+        }
+        Ok(())
+    }
+
+    /// Whether the program, which could use the page that it has come to, was kept from it by [`Self::give_up_ahead`].
+    fn was_given_up_ahead(&mut self, fault: &Fault) -> bool {
+        match fault.kind {
+            FaultKind::WriteProtect => self.readers.regretted(fault.page),
+            _ => self.writers.regretted(fault.page),
+        }
+    }
+
+    /// Protects pages that others will most likely read soon, and takes from the program those that they will most likely write.
+    pub(super) fn give_up_ahead(&mut self) -> Result<(), Fatal> {
+        if let Some(pages) = self.to_protect.take() {
+            self.protect_each(pages, None)?;
+        }
+        self.to_unmap.take().map_or(Ok(()), |pages| self.unmap_each(pages, None))
     }
 
     /// Forbids stores to pages of `range` that nothing is happening to, and to one that goes to a reader now.
-    fn protect_each(&mut self, range: PageRange, now: Option<Page>) -> Result<(), Fatal> {
-        let mut pages = range.iter().filter(|page| self.pages.is_at_rest(*page) || now == Some(*page)).peekable();
-        while let Some(first) = pages.next() {
-            let mut run = PageRange::from(first);
-            while pages.next_if_eq(&Page(first.0 + run.count)).is_some() {
-                run.count += 1;
-            }
-            self.region.downgrade(run)?;
-        }
-        Ok(())
+    fn protect_each(&self, range: PageRange, now: Option<Page>) -> Result<(), Fatal> {
+        let may_write = |page| self.pages.access(page) == Some(Access::Write) && !self.pages.is_under_way(page);
+        let pages: SmallVec<[Page; 32]> = range.iter().filter(|page| may_write(*page) || now == Some(*page)).collect();
+        Ok(runs(&pages).try_for_each(|run| self.region.downgrade(run))?)
+    }
+
+    /// Takes pages of `range` that nothing is happening to from the program, and one that goes to a writer now.
+    fn unmap_each(&self, range: PageRange, now: Option<Page>) -> Result<(), Fatal> {
+        let is_at_rest = |page| !self.pages.is_under_way(page) || now == Some(page);
+        let pages: SmallVec<[Page; 32]> = range.iter().filter(|page| is_at_rest(*page)).collect();
+        Ok(runs(&pages).try_for_each(|run| self.region.discard(run))?)
     }
 
     /// Holds a page that was just mapped for as long as whoever waited for it deserves.

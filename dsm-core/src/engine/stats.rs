@@ -5,11 +5,12 @@ use std::time::Duration;
 /// Totals of one node. Bytes and datagrams are those of the node's socket, headers included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Faults of loads.
+    /// Faults of loads. Pages that are here and not mapped are among them: the first of those that were fetched ahead, and what was taken from
+    /// the program because another node was to write it.
     pub read_faults: u64,
     /// Faults of stores to pages that were not here.
     pub write_faults: u64,
-    /// Faults of stores to pages that were here for reading.
+    /// Faults of stores to pages that were here, for reading or not mapped.
     pub upgrade_faults: u64,
     /// Pages whose bytes came from another node.
     pub pages_received: u64,

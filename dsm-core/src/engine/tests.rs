@@ -2,7 +2,7 @@
 
 mod ahead;
 mod allocations;
-mod protection;
+mod neighbours;
 
 use std::os::fd::AsFd;
 use std::thread::JoinHandle;

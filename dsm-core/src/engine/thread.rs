@@ -249,7 +249,7 @@ impl Shared {
                     polling.end_rest(now);
                 }
             }
-            next_fault.learn(turn);
+            next_fault.learn(turn, seat.engine.faulted);
             match turn {
                 Turn::Idle => {}
                 Turn::Asked => polling.expect(Instant::now()),

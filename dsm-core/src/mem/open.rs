@@ -17,8 +17,8 @@ pub enum OpenedBy {
     Device,
     /// By the system call: all faults.
     SystemCall,
-    /// By the system call, for faults taken in user mode only: `read(2)` and `write(2)` on region pages that are not here
-    /// fail with EFAULT.
+    /// By the system call, for faults taken in user mode only: `read(2)` and `write(2)` on region pages that are not here, or not
+    /// mapped, fail with EFAULT.
     SystemCallUserMode,
 }
 

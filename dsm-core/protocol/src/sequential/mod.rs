@@ -177,9 +177,9 @@ impl Pages {
         self.transits.get(page).is_some_and(Transit::is_pending)
     }
 
-    /// Whether this node may write `page`, and nothing is under way with it.
-    pub fn is_at_rest(&self, page: Page) -> bool {
-        self.access(page) == Some(Access::Write) && self.transits.get(page).is_none()
+    /// Whether anything is under way with this node's copy of `page`.
+    pub fn is_under_way(&self, page: Page) -> bool {
+        self.transits.get(page).is_some()
     }
 
     /// A thread of this node needs `access` to `page`. A [`Effect::Map`] or [`Effect::Upgrade`] follows, now or later. Repeating it
