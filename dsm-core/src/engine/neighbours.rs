@@ -62,6 +62,7 @@ impl Neighbours {
             *slot = Block { number, ..Block::default() };
         }
         slot.asked |= bit(page);
+        slot.ahead &= !bit(page);
         if slot.asked.count_ones() < ENOUGH {
             return None;
         }
@@ -180,6 +181,10 @@ mod tests {
         assert!(!neighbours.regretted(Page(8)));
         assert_eq!(neighbours.credit(), 0);
         (0..2).for_each(|_| neighbours.spared(Page(40)));
+        assert_eq!(neighbours.credit(), 1);
+        // The program has had this one back meanwhile.
+        assert_eq!(neighbours.alone(Page(42)), None);
+        neighbours.spared(Page(42));
         assert_eq!(neighbours.credit(), 1);
         assert!(neighbours.regretted(Page(41)) && !neighbours.regretted(Page(41)));
         assert_eq!(neighbours.credit(), 1 - REGRET);

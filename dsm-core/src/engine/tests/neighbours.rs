@@ -39,6 +39,14 @@ impl Scene {
         self.until(|scene| scene.puppets[0].heard.len() > heard);
     }
 
+    /// Node 1 asks for pages 0 to 11 in one datagram, and gets them.
+    fn ask_for_twelve_to(&mut self, access: Access) {
+        let request = |page| PageMessage::Request { page: Page(page), request: RequestId(page + 1), access };
+        let requests: Vec<_> = (0..12).map(|page| (Message::Page(request(page)), &[][..])).collect();
+        self.puppet(1).say_together(&requests);
+        self.until(|scene| scene.puppets[0].heard.len() == requests.len());
+    }
+
     /// A thread of the program stores to a page that node 1 reads: node 0 waits for that copy to go.
     fn begin_to_store(&mut self, page: u64) -> JoinHandle<()> {
         let region = self.engine.region;
@@ -101,10 +109,7 @@ fn pages_around_those_that_are_read_are_protected_and_still_written_without_a_me
 #[test]
 fn of_pages_that_are_asked_for_together_only_the_first_are_protected_one_by_one() {
     let Some(mut scene) = Scene::written() else { return };
-    let request = |page| PageMessage::Request { page: Page(page), request: RequestId(page + 1), access: Access::Read };
-    let requests: Vec<_> = (0..12).map(|page| (Message::Page(request(page)), &[][..])).collect();
-    scene.puppet(1).say_together(&requests);
-    scene.until(|scene| scene.puppets[0].heard.len() == requests.len());
+    scene.ask_for_twelve_to(Access::Read);
     // Four alone, the fifth with all the others.
     assert_eq!(scene.engine.readers.credit(), 7);
     assert_eq!(scene.protected(), (0..32).collect::<Vec<_>>());
@@ -150,10 +155,7 @@ fn pages_around_those_that_are_written_elsewhere_are_unmapped_and_still_used_wit
 #[test]
 fn of_pages_that_are_wanted_together_only_the_first_are_unmapped_one_by_one() {
     let Some(mut scene) = Scene::written() else { return };
-    let request = |page| PageMessage::Request { page: Page(page), request: RequestId(page + 1), access: Access::Write };
-    let requests: Vec<_> = (0..12).map(|page| (Message::Page(request(page)), &[][..])).collect();
-    scene.puppet(1).say_together(&requests);
-    scene.until(|scene| scene.puppets[0].heard.len() == requests.len());
+    scene.ask_for_twelve_to(Access::Write);
     // Four alone, the fifth with all the others.
     assert_eq!(scene.engine.writers.credit(), 7);
     assert_eq!(scene.unmapped(), (0..32).collect::<Vec<_>>());
