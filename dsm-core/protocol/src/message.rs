@@ -14,6 +14,17 @@ pub enum Access {
     Write,
 }
 
+/// What who hands a page over keeps of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Handover {
+    /// A copy for reading, as the requester gets.
+    Share,
+    /// Nothing where it has written the page since it came, and then the requester may write; else as for [`Handover::Share`].
+    Migrate,
+    /// Nothing: the requester may write.
+    Take,
+}
+
 /// Where the receiver of a grant finds the page's contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Contents {
@@ -37,7 +48,7 @@ pub enum PageMessage {
         /// What is needed.
         access: Access,
     },
-    /// Home to a node with a fresh copy: hand the page to `requester` (a *recall* when it asks for writing).
+    /// Home to a node with a fresh copy: hand the page to `requester` (a *recall* where nothing is kept).
     Forward {
         /// The page.
         page: Page,
@@ -47,8 +58,8 @@ pub enum PageMessage {
         requester: NodeId,
         /// The requester's number for its request.
         request: RequestId,
-        /// For what.
-        access: Access,
+        /// What the receiver keeps.
+        handover: Handover,
         /// Whose copies the requester must hear to be gone, besides the receiver's.
         awaiting: NodeSet,
     },
@@ -60,7 +71,7 @@ pub enum PageMessage {
         epoch: Epoch,
         /// The request that this answers.
         request: RequestId,
-        /// What is granted.
+        /// What is granted: what was asked for, or more.
         access: Access,
         /// Where the contents are.
         contents: Contents,
@@ -89,6 +100,8 @@ pub enum PageMessage {
         page: Page,
         /// The transaction.
         epoch: Epoch,
+        /// What was granted.
+        access: Access,
     },
 }
 
@@ -275,9 +288,9 @@ fn encode_page(message: &PageMessage, out: &mut Vec<u8>) {
             put(out, 1, &[page.0, request.0]);
             out.push(access as u8);
         }
-        PageMessage::Forward { page, epoch, requester, request, access, awaiting } => {
+        PageMessage::Forward { page, epoch, requester, request, handover, awaiting } => {
             put(out, 2, &[page.0, epoch.0, request.0, awaiting.bits()]);
-            out.extend_from_slice(&[requester.rank() as u8, access as u8]);
+            out.extend_from_slice(&[requester.rank() as u8, handover as u8]);
         }
         PageMessage::Grant { page, epoch, request, access, contents, awaiting } => {
             put(out, 3, &[page.0, epoch.0, request.0, awaiting.bits()]);
@@ -288,7 +301,10 @@ fn encode_page(message: &PageMessage, out: &mut Vec<u8>) {
             out.push(requester.rank() as u8);
         }
         PageMessage::Invalidated { page, epoch } => put(out, 5, &[page.0, epoch.0]),
-        PageMessage::Done { page, epoch } => put(out, 6, &[page.0, epoch.0]),
+        PageMessage::Done { page, epoch, access } => {
+            put(out, 6, &[page.0, epoch.0]);
+            out.push(access as u8);
+        }
     }
 }
 
@@ -298,7 +314,8 @@ fn decode_page(tag: u8, reader: &mut Reader<'_>) -> Result<PageMessage, DecodeEr
         1 => PageMessage::Request { page, request: reader.request()?, access: reader.access()? },
         2 => {
             let (epoch, request, awaiting) = (reader.epoch()?, reader.request()?, NodeSet::from_bits(reader.word()?));
-            PageMessage::Forward { page, epoch, requester: reader.node()?, request, access: reader.access()?, awaiting }
+            let (requester, handover) = (reader.node()?, reader.handover()?);
+            PageMessage::Forward { page, epoch, requester, request, handover, awaiting }
         }
         3 => {
             let (epoch, request, awaiting) = (reader.epoch()?, reader.request()?, NodeSet::from_bits(reader.word()?));
@@ -307,7 +324,7 @@ fn decode_page(tag: u8, reader: &mut Reader<'_>) -> Result<PageMessage, DecodeEr
         }
         4 => PageMessage::Invalidate { page, epoch: reader.epoch()?, requester: reader.node()? },
         5 => PageMessage::Invalidated { page, epoch: reader.epoch()? },
-        _ => PageMessage::Done { page, epoch: reader.epoch()? },
+        _ => PageMessage::Done { page, epoch: reader.epoch()?, access: reader.access()? },
     })
 }
 
@@ -398,6 +415,15 @@ impl Reader<'_> {
         }
     }
 
+    fn handover(&mut self) -> Result<Handover, DecodeError> {
+        match self.byte()? {
+            0 => Ok(Handover::Share),
+            1 => Ok(Handover::Migrate),
+            2 => Ok(Handover::Take),
+            value => Err(DecodeError::Unknown { field: "handover", value }),
+        }
+    }
+
     fn contents(&mut self) -> Result<Contents, DecodeError> {
         match self.byte()? {
             0 => Ok(Contents::Zero),
@@ -423,7 +449,7 @@ mod tests {
                 epoch,
                 requester: node,
                 request,
-                access: Access::Read,
+                handover: Handover::Migrate,
                 awaiting,
             }),
             Message::Page(PageMessage::Grant {
@@ -436,7 +462,7 @@ mod tests {
             }),
             Message::Page(PageMessage::Invalidate { page, epoch, requester: node }),
             Message::Page(PageMessage::Invalidated { page, epoch }),
-            Message::Page(PageMessage::Done { page, epoch }),
+            Message::Page(PageMessage::Done { page, epoch, access: Access::Write }),
             Message::Lock(LockMessage::Acquire { lock, request }),
             Message::Lock(LockMessage::Pass { lock, tenure: RequestId(1), to: node, request }),
             Message::Lock(LockMessage::Token { lock, request }),

@@ -71,6 +71,12 @@ bugs! {
     WriterNotRecorded,
     /// Pages: the home does not note who got a copy.
     ReaderNotRecorded,
+    /// Pages: who hands a page over for writing to one who asked to read keeps its copy.
+    MigratedCopyKept,
+    /// Pages: the home takes who asked to read for a reader, whatever was granted.
+    MigrationNotRecorded,
+    /// Pages: a node that shared a page that it might write still writes it without asking.
+    ExclusiveOnceShared,
     /// Locks: a duplicated request enters the queue again.
     LockRequestQueuedTwice,
     /// Locks: a successor that was named for an earlier tenure gets the token of the present one.

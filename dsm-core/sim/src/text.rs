@@ -1,7 +1,7 @@
 //! Words for people who read a trace.
 
 use protocol::Message;
-use protocol::message::{Access, Contents, LockMessage, PageMessage};
+use protocol::message::{Access, Contents, Handover, LockMessage, PageMessage};
 use protocol::sequential::Effect;
 
 pub(crate) fn access(access: Access) -> &'static str {
@@ -35,12 +35,17 @@ fn page(message: &PageMessage) -> String {
         PageMessage::Request { request, access: wanted, .. } => {
             format!("page {number}: I need it to {} (request {})", access(wanted), request.0)
         }
-        PageMessage::Forward { epoch, requester, request, access: wanted, awaiting, .. } => format!(
-            "page {number}: hand it to {requester} to {} (request {}, epoch {}, awaiting {awaiting:?})",
-            access(wanted),
-            request.0,
-            epoch.0
-        ),
+        PageMessage::Forward { epoch, requester, request, handover, awaiting, .. } => {
+            let handover = match handover {
+                Handover::Share => "to read",
+                Handover::Migrate => "to write if you have written it, else to read",
+                Handover::Take => "to write",
+            };
+            format!(
+                "page {number}: hand it to {requester} {handover} (request {}, epoch {}, awaiting {awaiting:?})",
+                request.0, epoch.0
+            )
+        }
         PageMessage::Grant { epoch, request, access: granted, contents, awaiting, .. } => {
             let contents = match contents {
                 Contents::Zero => "all zero",
@@ -58,7 +63,9 @@ fn page(message: &PageMessage) -> String {
             format!("page {number}: give up your copy and tell {requester} (epoch {})", epoch.0)
         }
         PageMessage::Invalidated { epoch, .. } => format!("page {number}: my copy is gone (epoch {})", epoch.0),
-        PageMessage::Done { epoch, .. } => format!("page {number}: the grant has taken effect (epoch {})", epoch.0),
+        PageMessage::Done { epoch, access: granted, .. } => {
+            format!("page {number}: the grant to {} has taken effect (epoch {})", access(granted), epoch.0)
+        }
     }
 }
 

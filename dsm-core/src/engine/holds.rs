@@ -73,8 +73,11 @@ impl Holds {
         }
     }
 
-    /// Starts a hold.
+    /// Starts a hold, or makes it longer.
     pub(crate) fn start(&mut self, end: Time, page: Page, epoch: Epoch) {
+        let is_same = |running: &(Time, Page, Epoch)| (running.1, running.2) == (page, epoch);
+        let before = self.running.iter().position(is_same).and_then(|place| self.running.remove(place));
+        let end = before.map_or(end, |(before, ..)| before.max(end));
         let place = self.running.iter().rposition(|(before, ..)| *before <= end).map_or(0, |before| before + 1);
         self.running.insert(place, (end, page, epoch));
     }
@@ -152,6 +155,17 @@ mod tests {
             assert!(holds.deserved(&fault(8, false), || Some(5), Time(at)) <= LONGEST_TO_LOAD);
             holds.installed(Some(7), Some(5));
         }
+    }
+
+    #[test]
+    fn a_hold_that_starts_again_ends_once_and_never_earlier() {
+        let mut holds = Holds::default();
+        for end in [10, 30, 20] {
+            holds.start(Time(end), Page(1), Epoch(1));
+        }
+        assert_eq!(holds.pop_expired(Time(29)), None);
+        assert_eq!(holds.pop_expired(Time(30)), Some((Page(1), Epoch(1))));
+        assert_eq!(holds.next(), None);
     }
 
     #[test]

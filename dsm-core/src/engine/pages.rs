@@ -49,6 +49,7 @@ impl Engine {
             let allowed = self.pages.access(fault.page);
             *match access {
                 Access::Read => &mut self.stats.read_faults,
+                Access::Write if self.pages.is_exclusive(fault.page) => &mut self.stats.exclusive_faults,
                 Access::Write if allowed.is_some() => &mut self.stats.upgrade_faults,
                 Access::Write => &mut self.stats.write_faults,
             } += 1;

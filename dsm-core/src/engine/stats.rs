@@ -10,8 +10,10 @@ pub struct Stats {
     pub read_faults: u64,
     /// Faults of stores to pages that were not here.
     pub write_faults: u64,
-    /// Faults of stores to pages that were here, for reading or not mapped.
+    /// Faults of stores to pages that were here, for reading or not mapped; not those among the exclusive ones.
     pub upgrade_faults: u64,
+    /// Faults of stores to pages that had come for reading, with leave to write: nodes read and write them in turn. They ask nobody.
+    pub exclusive_faults: u64,
     /// Pages whose bytes came from another node.
     pub pages_received: u64,
     /// Pages whose bytes went to another node.

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod allocations;
+mod migration;
 mod neighbours;
 
 use std::os::fd::AsFd;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags};
 use protocol::Placement;
-use protocol::message::{Access, BarrierMessage, Contents, LockMessage};
+use protocol::message::{Access, BarrierMessage, Contents, Handover, LockMessage};
 use protocol::{Epoch, LockId, NodeSet, RequestId};
 use rpc::driver::DriverConfig;
 use rpc::transport::LostReason;

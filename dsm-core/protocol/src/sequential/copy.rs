@@ -1,19 +1,45 @@
-//! A node's own copy of a page: Invalid, Shared or Modified, and what is under way.
+//! A node's own copy of a page: Invalid, Shared, Exclusive or Modified, and what is under way.
 
 use smallvec::SmallVec;
 
 use super::{Effect, Pages};
 use crate::ids::{Epoch, NodeId, NodeSet, Page, RequestId};
-use crate::message::{Access, Contents, PageMessage};
+use crate::message::{Access, Contents, Handover, PageMessage};
 use crate::planted::{Bug, Planted};
 
 /// A page at this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Copy {
-    /// Invalid, Shared or Modified.
-    pub(super) access: Option<Access>,
-    /// The transaction that last changed `access`.
+    state: State,
+    /// The transaction that last changed `state`, but for a first store.
     epoch: Epoch,
+}
+
+/// The states of Papamarcos and Patel ("A Low-Overhead Coherence Solution for Multiprocessors with Private Cache Memories", ISCA
+/// 1984).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum State {
+    #[default]
+    Invalid,
+    Shared,
+    /// Nobody else has a copy, and this node may write; it has not since the page came.
+    Exclusive,
+    Modified,
+}
+
+impl Copy {
+    /// What the program may do.
+    pub(super) fn access(self) -> Option<Access> {
+        match self.state {
+            State::Invalid => None,
+            State::Shared | State::Exclusive => Some(Access::Read),
+            State::Modified => Some(Access::Write),
+        }
+    }
+
+    pub(super) fn is_exclusive(self) -> bool {
+        self.state == State::Exclusive
+    }
 }
 
 /// What is under way with a page at this node.
@@ -95,16 +121,31 @@ impl Pages {
     }
 
     pub(super) fn copy_fault(&mut self, home: NodeId, page: Page, access: Access, out: &mut Vec<Effect>) {
-        let allowed = self.copy(page).access;
+        let copy = self.copy(page);
         let pending = self.transits.get_mut(page).and_then(|transit| transit.pending.as_mut());
-        match (pending, allowed) {
+        match (pending, copy.access()) {
             // The event is a repetition, or the page is here and not mapped: install what we have.
             (_, Some(allowed)) if allowed >= access && self.planted.has(Bug::RepeatedFaultIgnored) => {}
             (_, Some(allowed)) if allowed >= access => out.push(Effect::Map { page, access: allowed }),
             (Some(_), _) if self.planted.has(Bug::WriteWantedForgotten) => {}
             (Some(pending), _) => pending.write_wanted |= access > pending.access,
+            (None, Some(_)) if copy.is_exclusive() => self.copy_first_store(page, copy.epoch, out),
             (None, _) => self.request(home, page, access, out),
         }
+    }
+
+    /// The program stores to a page that this node may write: nobody has to know.
+    fn copy_first_store(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
+        self.copies.entry(page).state = State::Modified;
+        out.push(Effect::Upgrade { page });
+        self.hold(page, epoch, out);
+        self.forget(page);
+    }
+
+    /// Keeps the page for a while from being taken away.
+    fn hold(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
+        self.transits.entry(page).held = (!self.planted.has(Bug::NoHold)).then_some(epoch);
+        out.push(Effect::Hold { page, epoch });
     }
 
     pub(super) fn request(&mut self, home: NodeId, page: Page, access: Access, out: &mut Vec<Effect>) {
@@ -117,10 +158,10 @@ impl Pages {
 
     pub(super) fn copy_grant(&mut self, home: NodeId, from: NodeId, message: PageMessage, out: &mut Vec<Effect>) {
         let PageMessage::Grant { page, epoch, request, access, contents, awaiting } = message else { return };
-        let allowed = self.copy(page).access;
+        let allowed = self.copy(page).access();
         let Some(pending) = self.transits.get_mut(page).and_then(|transit| transit.pending.as_mut()) else { return };
         let is_answer = pending.request == request || self.planted.has(Bug::StaleGrantAccepted);
-        if !is_answer || pending.access != access || pending.granted.is_some() {
+        if !is_answer || pending.access > access || pending.granted.is_some() {
             return;
         }
         match (contents, allowed) {
@@ -156,20 +197,24 @@ impl Pages {
         let Some(transit) = self.transits.get_mut(page) else { return };
         let complete = transit.pending.as_ref().and_then(|pending| pending.complete(self.planted));
         let Some(Granted { epoch, access, settled, .. }) = complete else { return };
-        let write_wanted = transit.pending.take().is_some_and(|pending| pending.write_wanted);
-        transit.held = (!self.planted.has(Bug::NoHold)).then_some(epoch);
+        let Some(Pending { access: asked, write_wanted, .. }) = transit.pending.take() else { return };
+        let state = match access {
+            Access::Read => State::Shared,
+            Access::Write if asked == Access::Write || write_wanted => State::Modified,
+            Access::Write => State::Exclusive,
+        };
         let copy = self.copies.entry(page);
-        let before = copy.access.replace(access);
-        copy.epoch = epoch;
-        out.push(match (before, access) {
-            (Some(Access::Read), Access::Write) => Effect::Upgrade { page },
-            _ => Effect::Map { page, access },
+        let before = std::mem::replace(copy, Copy { state, epoch });
+        out.push(match (before.access(), state) {
+            (Some(Access::Read), State::Modified) => Effect::Upgrade { page },
+            (_, State::Modified) => Effect::Map { page, access: Access::Write },
+            _ => Effect::Map { page, access: Access::Read },
         });
-        out.push(Effect::Hold { page, epoch });
+        self.hold(page, epoch, out);
         if !settled {
-            self.send(home, PageMessage::Done { page, epoch }, out);
+            self.send(home, PageMessage::Done { page, epoch, access }, out);
         }
-        if write_wanted {
+        if write_wanted && access == Access::Read {
             self.request(home, page, Access::Write, out);
         }
         self.forget(page);
@@ -210,9 +255,11 @@ impl Pages {
     }
 
     pub(super) fn copy_forward(&mut self, message: PageMessage, out: &mut Vec<Effect>) {
-        let PageMessage::Forward { page, epoch, requester, request, access, awaiting } = message else { return };
+        let PageMessage::Forward { page, epoch, requester, request, handover, awaiting } = message else { return };
         let copy = self.copy(page);
-        let Some(allowed) = copy.access else { return };
+        if copy.state == State::Invalid {
+            return;
+        }
         // No home sends the requester to itself; the grant would say that bytes come which nobody sent.
         let is_old = epoch <= copy.epoch && !self.planted.has(Bug::DuplicateRecallObeyed);
         if is_old || requester == self.me {
@@ -222,19 +269,23 @@ impl Pages {
             return self.defer(message);
         }
         let start = out.len();
-        let left = match access {
-            Access::Read => {
-                if allowed == Access::Write {
-                    out.push(Effect::Protect { page });
-                }
-                Some(Access::Read)
-            }
-            Access::Write => {
-                out.push(Effect::Discard { page });
-                None
-            }
+        let access = match handover {
+            Handover::Take => Access::Write,
+            Handover::Migrate if copy.state == State::Modified => Access::Write,
+            Handover::Migrate | Handover::Share => Access::Read,
         };
-        *self.copies.entry(page) = Copy { access: left, epoch };
+        let state = match access {
+            Access::Write if handover == Handover::Migrate && self.planted.has(Bug::MigratedCopyKept) => State::Shared,
+            Access::Write => State::Invalid,
+            Access::Read if copy.state == State::Exclusive && self.planted.has(Bug::ExclusiveOnceShared) => copy.state,
+            Access::Read => State::Shared,
+        };
+        match state {
+            State::Invalid => out.push(Effect::Discard { page }),
+            _ if copy.state == State::Modified => out.push(Effect::Protect { page }),
+            _ => {}
+        }
+        *self.copies.entry(page) = Copy { state, epoch };
         let grant = PageMessage::Grant { page, epoch, request, access, contents: Contents::Bytes, awaiting };
         self.send(requester, grant, out);
         if self.planted.has(Bug::BytesBeforeProtection) {
@@ -255,8 +306,8 @@ impl Pages {
             if self.is_held(page) || self.is_promised(page) {
                 return self.defer(message);
             }
-            *self.copies.entry(page) = Copy { access: None, epoch };
-            if copy.access.is_some() {
+            *self.copies.entry(page) = Copy { state: State::Invalid, epoch };
+            if copy.state != State::Invalid {
                 out.push(Effect::Discard { page });
             }
         }
@@ -267,7 +318,7 @@ impl Pages {
     /// read that is pending here.
     fn is_promised(&self, page: Page) -> bool {
         let pending = self.transits.get(page).and_then(|transit| transit.pending.as_ref());
-        self.copy(page).access.is_none()
+        self.copy(page).state == State::Invalid
             && pending.is_some_and(|pending| pending.access == Access::Read)
             && !self.planted.has(Bug::PromiseForgotten)
     }

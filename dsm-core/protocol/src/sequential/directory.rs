@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Effect, Pages};
 use crate::ids::{Epoch, LastSeen, NodeId, NodeSet, Page, RequestId};
-use crate::message::{Access, Contents, PageMessage};
+use crate::message::{Access, Contents, Handover, PageMessage};
 use crate::planted::Bug;
 
 /// The directory entry of a page, at its home.
@@ -17,9 +17,31 @@ pub(super) struct Entry {
     /// The transaction that ran last, or runs.
     epoch: Epoch,
     seen: LastSeen,
+    /// How many nodes in a row, up to [`TURNS_ENOUGH`], have read the page from the one that had written it, and then written it.
+    turns: u8,
 }
 
+/// So many turns make a page one that migrates. One is not enough: whoever goes on with what another has prepared takes one.
+const TURNS_ENOUGH: u8 = 2;
+
 impl Entry {
+    /// What who has the page keeps when `requester` gets it.
+    fn handover(&self, requester: NodeId, access: Access) -> Handover {
+        let is_only_owners = self.owner.is_some_and(|owner| owner != requester && self.copies == NodeSet::of(owner));
+        match access {
+            Access::Read if self.turns >= TURNS_ENOUGH && is_only_owners => Handover::Migrate,
+            Access::Read => Handover::Share,
+            Access::Write => Handover::Take,
+        }
+    }
+
+    /// `requester` is about to write, and asked to. One who has no copy has not read the page before: that says nothing.
+    fn note_turn(&mut self, requester: NodeId) {
+        let Some(owner) = self.owner.filter(|_| self.copies.contains(requester)) else { return };
+        let is_turn = owner != requester && self.copies == NodeSet::of(owner).with(requester);
+        self.turns = if is_turn { (self.turns + 1).min(TURNS_ENOUGH) } else { 0 };
+    }
+
     /// Bytes that it keeps outside of itself.
     pub(super) fn bytes_elsewhere(&self) -> usize {
         self.seen.bytes_elsewhere()
@@ -29,7 +51,7 @@ impl Entry {
 /// The transaction that runs on a page, and the requests that wait for its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Busy {
-    running: Option<Wanted>,
+    running: Option<Running>,
     waiting: VecDeque<Wanted>,
 }
 
@@ -47,11 +69,11 @@ pub struct Belief {
     pub owner: Option<NodeId>,
     /// Who has a copy or is promised one, but for what the running transaction changes.
     pub copies: NodeSet,
-    /// Whose transaction runs, and for what.
+    /// Whose transaction runs, and what it grants at most.
     pub busy: Option<(NodeId, Access)>,
 }
 
-/// A request that waits, or whose transaction runs.
+/// A request that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Wanted {
     requester: NodeId,
@@ -59,12 +81,34 @@ struct Wanted {
     access: Access,
 }
 
+/// A transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Running {
+    requester: NodeId,
+    handover: Handover,
+}
+
+impl Running {
+    /// What the requester is granted at most.
+    fn access(self) -> Access {
+        match self.handover {
+            Handover::Share => Access::Read,
+            Handover::Migrate | Handover::Take => Access::Write,
+        }
+    }
+
+    /// Whether that may be what it was granted.
+    fn may_end_with(self, granted: Access) -> bool {
+        granted == self.access() || self.handover == Handover::Migrate
+    }
+}
+
 impl Pages {
     /// What this node believes as the home of `page`; `None` while nobody has asked it for the page.
     pub fn belief(&self, page: Page) -> Option<Belief> {
         let Entry { owner, copies, .. } = self.directory.get(page).filter(|entry| **entry != Entry::default())?;
         let running = self.busy.get(page).and_then(|busy| busy.running);
-        Some(Belief { owner: *owner, copies: *copies, busy: running.map(|wanted| (wanted.requester, wanted.access)) })
+        Some(Belief { owner: *owner, copies: *copies, busy: running.map(|it| (it.requester, it.access())) })
     }
 
     pub(super) fn directory_request(
@@ -90,18 +134,35 @@ impl Pages {
         }
     }
 
-    pub(super) fn directory_done(&mut self, from: NodeId, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
+    pub(super) fn directory_done(
+        &mut self,
+        from: NodeId,
+        page: Page,
+        epoch: Epoch,
+        granted: Access,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(busy) = self.busy.get_mut(page) else { return };
-        let Some(Wanted { requester, access, .. }) = busy.running else { return };
+        let Some(running @ Running { requester, handover }) = busy.running else { return };
         let entry = self.directory.entry(page);
-        let is_present = entry.epoch == epoch && requester == from;
+        let is_present = entry.epoch == epoch && requester == from && running.may_end_with(granted);
         if !is_present && !self.planted.has(Bug::StaleDoneAccepted) {
             return;
         }
         busy.running = None;
-        match access {
+        match handover {
+            Handover::Share => {}
+            // Who had the page had not written it.
+            Handover::Migrate if granted == Access::Read => entry.turns = 0,
+            Handover::Migrate => {}
+            Handover::Take => entry.note_turn(requester),
+        }
+        match granted {
             Access::Read if self.planted.has(Bug::ReaderNotRecorded) => {}
             Access::Read => entry.copies = entry.copies.with(requester),
+            Access::Write if handover == Handover::Migrate && self.planted.has(Bug::MigrationNotRecorded) => {
+                entry.copies = entry.copies.with(requester);
+            }
             Access::Write if self.planted.has(Bug::WriterNotRecorded) => entry.copies = NodeSet::of(requester),
             Access::Write if self.planted.has(Bug::ContentsDecidedAtRequest) => {
                 entry.owner = Some(requester);
@@ -119,8 +180,8 @@ impl Pages {
     /// answer has arrived. An invalidation that overtakes it waits for it at the reader.
     pub(super) fn directory_settled(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
         let running = self.busy.get(page).and_then(|busy| busy.running);
-        if let Some(Wanted { requester, access: Access::Read, .. }) = running {
-            self.directory_done(requester, page, epoch, out);
+        if let Some(Running { requester, handover: Handover::Share | Handover::Migrate }) = running {
+            self.directory_done(requester, page, epoch, Access::Read, out);
         }
     }
 
@@ -137,9 +198,11 @@ impl Pages {
     fn directory_begin(&mut self, page: Page, wanted: Wanted, out: &mut Vec<Effect>) {
         let me = self.me;
         let Wanted { requester, request, access } = wanted;
-        self.busy.entry(page).running = Some(wanted);
         let entry = self.directory.entry(page);
         entry.epoch = entry.epoch.next();
+        let handover = entry.handover(requester, access);
+        let running = Running { requester, handover };
+        self.busy.entry(page).running = Some(running);
         let (epoch, copies, owner) = (entry.epoch, entry.copies, entry.owner);
 
         // Our own copy spares the owner's trip; the requester's spares the bytes.
@@ -155,7 +218,7 @@ impl Pages {
         };
         let awaiting = source.map_or(others, |source| others.without(source));
         let answer = match source {
-            Some(_) => PageMessage::Forward { page, epoch, requester, request, access, awaiting },
+            Some(_) => PageMessage::Forward { page, epoch, requester, request, handover, awaiting },
             None => PageMessage::Grant { page, epoch, request, access, contents, awaiting },
         };
         for node in awaiting.iter() {
@@ -163,7 +226,7 @@ impl Pages {
         }
         self.send(source.unwrap_or(requester), answer, out);
         if self.planted.has(Bug::EntryFreedEarly) {
-            self.directory_done(requester, page, epoch, out);
+            self.directory_done(requester, page, epoch, running.access(), out);
         } else if source.is_none() {
             self.directory_settled(page, epoch, out);
         }

@@ -2,15 +2,24 @@
 //!
 //! This is the shared virtual memory of Li and Hudak ("Memory Coherence in Shared Virtual Memory Systems", ACM TOCS 7(4),
 //! 1989) with fixed distributed managers, plus Mirage's minimum hold time (Fleisch and Popek, SOSP 1989). A page's *home* keeps
-//! its directory entry and runs one transaction on it at a time:
+//! its directory entry and runs one transaction on it at a time. A page that nodes read and write in turn *migrates*: who reads it
+//! may write it, too (Cox and Fowler, "Adaptive Cache Coherency for Detecting Migratory Shared Data", and Stenström, Brorsson and
+//! Sandberg, "An Adaptive Cache Coherence Protocol Optimized for Migratory Sharing", both ISCA 1993).
+//!
 //!
 //! 1. The requester sends [`PageMessage::Request`] to the home.
 //! 2. The home picks the source of the contents: nothing (the page was never written), the requester's own copy, the home's
 //!    copy, or the owner's. A copy holder is told by [`PageMessage::Forward`], and answers the requester directly. For a write
 //!    the home sends [`PageMessage::Invalidate`] to every other copy; each tells the requester by [`PageMessage::Invalidated`].
+//!    What the holder keeps is a [`Handover`](crate::message::Handover): of a page that migrates it keeps nothing if it has written
+//!    it since it came, and what is granted is then writing, though reading was asked for.
 //! 3. The requester installs the page when it has [`PageMessage::Grant`] and has heard from all whom the grant names.
 //! 4. It sends [`PageMessage::Done`] to the home, for which nobody waits but the next transaction. After a read that the home
-//!    itself answered there is no need: the home counts the reader among the copies at once.
+//!    itself answered with a copy there is no need: the home counts the reader among the copies at once.
+//!
+//! A page that came so is *exclusive*: its program may read it, and its first store asks nobody. It is mapped for reading all the same,
+//! because that store has to be seen: a page that was not written shows that reading it is not the beginning of a turn. It is shared
+//! then, and migrates again when two nodes in a row have read and written it.
 //!
 //! A node that is its own home sends itself nothing over the network: such messages are handled at once, in order.
 //!
@@ -26,7 +35,8 @@
 //! | a duplicated request | the home remembers the last request of each node |
 //! | a copy taken before write protection | `Protect` or `Discard` comes before the `Send` that carries the bytes |
 //! | the page stolen before the faulting access retired | a copy is held for a while after it was installed |
-//! | several threads on one page | one pending request a page; a write wanted meanwhile follows the read |
+//! | several threads on one page | one pending request a page; a write wanted meanwhile follows the read, or is granted with it |
+//! | a page that migrates is asked for before its holder has stored | the holder decides, who knows whether it has, and `Done` says what was granted |
 
 mod copy;
 mod directory;
@@ -87,7 +97,7 @@ pub enum Effect {
         /// The page.
         page: Page,
     },
-    /// Call [`Pages::hold_expired`] with these after the minimum hold time.
+    /// Call [`Pages::hold_expired`] with these after the minimum hold time. Where that runs for the same ones already, it ends later.
     Hold {
         /// The page.
         page: Page,
@@ -162,9 +172,14 @@ impl Pages {
         &self.homes
     }
 
-    /// What this node may do with `page` now.
+    /// What this node's program may do with `page` now.
     pub fn access(&self, page: Page) -> Option<Access> {
-        self.copies.get(page)?.access
+        self.copies.get(page)?.access()
+    }
+
+    /// Whether this node may write `page` without asking, and has not since it came.
+    pub fn is_exclusive(&self, page: Page) -> bool {
+        self.copies.get(page).is_some_and(|copy| copy.is_exclusive())
     }
 
     /// With how many pages something is under way at this node: asked for, or held.
@@ -239,7 +254,9 @@ impl Pages {
             PageMessage::Request { page, request, access } if home == self.me => {
                 self.directory_request(from, page, request, access, out);
             }
-            PageMessage::Done { page, epoch } if home == self.me => self.directory_done(from, page, epoch, out),
+            PageMessage::Done { page, epoch, access } if home == self.me => {
+                self.directory_done(from, page, epoch, access, out);
+            }
             PageMessage::Forward { .. } if from == home => self.copy_forward(message, out),
             PageMessage::Invalidate { .. } if from == home => self.copy_invalidate(message, out),
             PageMessage::Request { .. }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::message::Contents;
+use crate::message::{Contents, Handover};
 
 /// Page bytes as a number: how many writes they have seen.
 type Ghost = u64;
@@ -259,6 +259,107 @@ fn a_write_wanted_while_a_read_is_pending_follows_it() {
     assert_eq!(cluster.nodes[1].access(Page(0)), Some(Access::Write));
 }
 
+/// Nodes read and write the page in turn, so often that it is taken for one that migrates. The last one has it.
+fn in_turn(nodes: usize, ranks: &[usize]) -> Cluster {
+    let mut cluster = Cluster::new(nodes, 1, Placement::Node(node(0)));
+    for &rank in ranks {
+        cluster.run(rank, Page(0), Access::Read);
+        cluster.run(rank, Page(0), Access::Write);
+    }
+    cluster
+}
+
+#[test]
+fn a_page_that_nodes_read_and_write_in_turn_comes_with_leave_to_write() {
+    let mut cluster = in_turn(3, &[0, 1, 2]);
+    for rank in [1, 0, 2, 0, 1] {
+        cluster.run(rank, Page(0), Access::Read);
+        assert!(cluster.nodes[rank].is_exclusive(Page(0)));
+        assert!((0..3).filter(|&other| other != rank).all(|other| cluster.nodes[other].access(Page(0)).is_none()));
+        let before = cluster.sent;
+        cluster.run(rank, Page(0), Access::Write);
+        assert_eq!(cluster.sent, before, "a store that asks nobody");
+        assert!(!cluster.nodes[rank].is_exclusive(Page(0)));
+    }
+}
+
+#[test]
+fn one_turn_does_not_make_a_page_migrate() {
+    let mut cluster = in_turn(3, &[0, 1]);
+    cluster.run(2, Page(0), Access::Read);
+    assert_eq!(cluster.nodes[2].access(Page(0)), Some(Access::Read));
+    assert_eq!(cluster.nodes[1].access(Page(0)), Some(Access::Read));
+    assert!(!cluster.nodes[2].is_exclusive(Page(0)));
+}
+
+#[test]
+fn what_is_written_by_one_and_read_by_others_is_shared() {
+    let mut cluster = in_turn(3, &[0, 1, 1, 1, 1]);
+    for _ in 0..4 {
+        cluster.run(0, Page(0), Access::Read);
+        assert_eq!(cluster.nodes[1].access(Page(0)), Some(Access::Read));
+        cluster.run(1, Page(0), Access::Write);
+    }
+}
+
+#[test]
+fn what_several_have_read_before_one_writes_is_shared() {
+    let mut cluster = in_turn(3, &[0]);
+    for writer in [1, 2, 1, 2] {
+        (0..3).for_each(|rank| cluster.run(rank, Page(0), Access::Read));
+        cluster.run(writer, Page(0), Access::Write);
+    }
+    cluster.run(0, Page(0), Access::Read);
+    assert_eq!(cluster.nodes[2].access(Page(0)), Some(Access::Read));
+}
+
+#[test]
+fn a_page_that_came_with_leave_to_write_and_was_not_written_is_shared_and_migrates_no_more() {
+    for sharer in 0..3 {
+        let mut cluster = in_turn(3, &[0, 1, 2]);
+        let other = (sharer + 1) % 3;
+        if sharer == 2 {
+            cluster.run(0, Page(0), Access::Read);
+            cluster.run(0, Page(0), Access::Write);
+        }
+        cluster.run(sharer, Page(0), Access::Read);
+        assert!(cluster.nodes[sharer].is_exclusive(Page(0)));
+        cluster.run(other, Page(0), Access::Read);
+        assert!((0..3).all(|rank| !cluster.nodes[rank].is_exclusive(Page(0))));
+        assert_eq!(cluster.nodes[sharer].access(Page(0)), Some(Access::Read), "nothing was taken from it");
+        assert_eq!(cluster.nodes[other].access(Page(0)), Some(Access::Read));
+        // Its store has to ask now, and the next who reads shares.
+        cluster.run(sharer, Page(0), Access::Write);
+        cluster.run(other, Page(0), Access::Read);
+        assert_eq!(cluster.nodes[sharer].access(Page(0)), Some(Access::Read));
+    }
+}
+
+#[test]
+fn a_write_that_is_wanted_while_a_migrating_page_is_on_its_way_asks_nobody() {
+    let mut cluster = in_turn(3, &[0, 1, 2]);
+    let before = cluster.sent;
+    cluster.fault(1, Page(0), Access::Read);
+    cluster.fault(1, Page(0), Access::Write);
+    cluster.settle();
+    assert_eq!(cluster.nodes[1].access(Page(0)), Some(Access::Write));
+    assert_eq!(cluster.sent - before, 4, "request, forward, grant, done");
+}
+
+#[test]
+fn a_page_that_is_written_for_the_first_time_here_is_held_again() {
+    let mut cluster = in_turn(2, &[0, 1, 0]);
+    cluster.run(1, Page(0), Access::Read);
+    cluster.fault(1, Page(0), Access::Write);
+    cluster.fault(0, Page(0), Access::Read);
+    while !cluster.flight.is_empty() {
+        cluster.deliver(0, false);
+    }
+    assert_eq!(cluster.nodes[1].access(Page(0)), Some(Access::Write), "the store gets through");
+    cluster.settle();
+    assert_eq!((cluster.nodes[1].access(Page(0)), cluster.nodes[0].is_exclusive(Page(0))), (None, true));
+}
+
 #[test]
 fn a_held_page_is_not_given_up_before_its_time() {
     let mut cluster = Cluster::new(2, 1, Placement::Node(node(0)));
@@ -283,8 +384,8 @@ fn messages_about_pages_that_they_cannot_be_about_are_ignored() {
         let awaiting = crate::ids::NodeSet::from_bits(u64::MAX);
         for message in [
             PageMessage::Request { page, request, access },
-            PageMessage::Done { page, epoch },
-            PageMessage::Forward { page, epoch, requester: node(1), request, access, awaiting },
+            PageMessage::Done { page, epoch, access },
+            PageMessage::Forward { page, epoch, requester: node(1), request, handover: Handover::Take, awaiting },
             PageMessage::Grant { page, epoch, request, access, contents: Contents::Bytes, awaiting },
             PageMessage::Invalidated { page, epoch },
         ] {

@@ -2,7 +2,7 @@
 
 use protocol::barrier::Barrier;
 use protocol::locks::{LOCKS_MAX, Locks, TooManyLocks, Waiter};
-use protocol::message::{Access, Contents, LockMessage, PageMessage};
+use protocol::message::{Access, Contents, Handover, LockMessage, PageMessage};
 use protocol::sequential::{Effect, Pages};
 use protocol::{Epoch, LockId, NodeId, NodeSet, Page, Placement, RequestId};
 
@@ -49,7 +49,7 @@ fn forward(requester: usize, request: u64) -> PageMessage {
         epoch: Epoch(2),
         requester: node(requester),
         request: RequestId(request),
-        access: Access::Write,
+        handover: Handover::Take,
         awaiting: NodeSet::EMPTY,
     }
 }
@@ -80,7 +80,7 @@ fn a_node_that_asks_again_and_again_for_a_page_waits_once() {
     }
     let mut served = 0;
     for epoch in 1..10_000 {
-        let out = received(&mut home, 2, PageMessage::Done { page: PAGE, epoch: Epoch(epoch) });
+        let out = received(&mut home, 2, PageMessage::Done { page: PAGE, epoch: Epoch(epoch), access: Access::Write });
         served += out.len();
     }
     assert_eq!(served, 1, "one ran, and one waited");

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use protocol::message::{
-    Access, AtomicMessage, AtomicOperation, BarrierMessage, Contents, LockMessage, Message, PageMessage,
+    Access, AtomicMessage, AtomicOperation, BarrierMessage, Contents, Handover, LockMessage, Message, PageMessage,
 };
 use protocol::{Epoch, LockId, NODES_MAX, NodeId, NodeSet, Page, RequestId};
 
@@ -41,6 +41,10 @@ fn access() -> impl Strategy<Value = Access> {
     prop_oneof![Just(Access::Read), Just(Access::Write)]
 }
 
+fn handover() -> impl Strategy<Value = Handover> {
+    prop_oneof![Just(Handover::Share), Just(Handover::Migrate), Just(Handover::Take)]
+}
+
 fn contents() -> impl Strategy<Value = Contents> {
     prop_oneof![Just(Contents::Zero), Just(Contents::Keep), Just(Contents::Bytes)]
 }
@@ -52,9 +56,9 @@ fn page_message() -> impl Strategy<Value = PageMessage> {
             request,
             access
         }),
-        (page(), epoch(), node(), request(), access(), nodes()).prop_map(
-            |(page, epoch, requester, request, access, awaiting)| {
-                PageMessage::Forward { page, epoch, requester, request, access, awaiting }
+        (page(), epoch(), node(), request(), handover(), nodes()).prop_map(
+            |(page, epoch, requester, request, handover, awaiting)| {
+                PageMessage::Forward { page, epoch, requester, request, handover, awaiting }
             }
         ),
         (page(), epoch(), request(), access(), contents(), nodes()).prop_map(
@@ -68,7 +72,7 @@ fn page_message() -> impl Strategy<Value = PageMessage> {
             requester
         }),
         (page(), epoch()).prop_map(|(page, epoch)| PageMessage::Invalidated { page, epoch }),
-        (page(), epoch()).prop_map(|(page, epoch)| PageMessage::Done { page, epoch }),
+        (page(), epoch(), access()).prop_map(|(page, epoch, access)| PageMessage::Done { page, epoch, access }),
     ]
 }
 

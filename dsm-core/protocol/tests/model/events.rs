@@ -31,6 +31,10 @@ pub enum Event {
     HintIsInTime,
     /// A request came while another one's transaction ran.
     Queued,
+    /// A page came for reading, with leave to write.
+    Migrated,
+    /// Who had leave to write, and has not written, keeps a copy.
+    MigrationRefused,
 }
 
 /// What happened in the step that led to a state. Not part of the state: two ways to it are one state.

@@ -7,7 +7,7 @@ use stateright::Property;
 use crate::events::Event;
 use crate::pages::{Access, Cluster, State};
 
-pub fn of_pages(hints: bool) -> Vec<Property<Cluster>> {
+pub fn of_pages(hints: bool, in_turn: bool) -> Vec<Property<Cluster>> {
     let mut properties = vec![
         Property::always("effects can be carried out", |_, state: &State| state.broken.is_none()),
         Property::always("one writer or many readers", is_exclusive),
@@ -19,7 +19,6 @@ pub fn of_pages(hints: bool) -> Vec<Property<Cluster>> {
             state.broken.is_some()
                 || cluster.drained.drains(state, |state| cluster.drain_step(state), |state| is_settled(cluster, state))
         }),
-        Property::sometimes("a page is zero", |_, state: &State| state.events.has(Event::ZeroPage)),
         Property::sometimes("a reader upgrades", |_, state: &State| state.events.has(Event::Upgrade)),
         Property::sometimes("a writer is downgraded", |_, state: &State| state.events.has(Event::Downgrade)),
         Property::sometimes("an upgrade loses its race", |_, state: &State| state.events.has(Event::UpgradeRaceLost)),
@@ -38,6 +37,16 @@ pub fn of_pages(hints: bool) -> Vec<Property<Cluster>> {
             cluster.nodes().all(|node| state.view(node, Page(0)).mapped == Some(Access::Read) && state.truth[0] > 0)
         }),
     ];
+    properties.extend(if in_turn {
+        vec![
+            Property::sometimes("a page migrates", |_, state: &State| state.events.has(Event::Migrated)),
+            Property::sometimes("a page that was not written stays", |_, state: &State| {
+                state.events.has(Event::MigrationRefused)
+            }),
+        ]
+    } else {
+        vec![Property::sometimes("a page is zero", |_, state: &State| state.events.has(Event::ZeroPage))]
+    });
     if hints {
         properties.extend([
             Property::sometimes("a thread comes to a page on its way", |_, state: &State| {

@@ -21,6 +21,15 @@ use std::io::{self, Write};
 
 use stateright::{Checker, Model};
 
+fn with_hints(nodes: usize, homes: &[usize], requests: u8) -> pages::Cluster {
+    pages::Cluster { hints: true, ..pages::Cluster::new(nodes, homes, requests) }
+}
+
+/// With pages that migrate.
+fn in_turn(nodes: usize, homes: &[usize], requests: u8) -> pages::Cluster {
+    pages::Cluster { in_turn: true, ..pages::Cluster::new(nodes, homes, requests) }
+}
+
 fn explore<M: Model + Send + Sync + 'static>(name: &str, model: M)
 where
     M::State: Clone + Debug + Hash + PartialEq + Send + Sync,
@@ -35,22 +44,19 @@ where
 
 #[test]
 fn two_nodes_share_a_page() {
-    explore("pages: 2 nodes, 1 page, 2 requests or hints each", pages::Cluster::with_hints(2, &[0], 2));
-    explore("pages: 2 nodes, 1 page, 3 requests or hints each", pages::Cluster::with_hints(2, &[0], 3));
+    explore("pages: 2 nodes, 1 page, 2 requests or hints each", with_hints(2, &[0], 2));
+    explore("pages: 2 nodes, 1 page, 3 requests or hints each", with_hints(2, &[0], 3));
 }
 
 #[test]
 fn two_nodes_share_two_pages() {
-    explore("pages: 2 nodes, 2 pages of one home, 2 requests or hints each", pages::Cluster::with_hints(2, &[0, 0], 2));
-    explore(
-        "pages: 2 nodes, 2 pages of two homes, 2 requests or hints each",
-        pages::Cluster::with_hints(2, &[0, 1], 2),
-    );
+    explore("pages: 2 nodes, 2 pages of one home, 2 requests or hints each", with_hints(2, &[0, 0], 2));
+    explore("pages: 2 nodes, 2 pages of two homes, 2 requests or hints each", with_hints(2, &[0, 1], 2));
 }
 
 #[test]
 fn three_nodes_share_a_page() {
-    explore("pages: 3 nodes, 1 page, 2 requests or hints each", pages::Cluster::with_hints(3, &[0], 2));
+    explore("pages: 3 nodes, 1 page, 2 requests or hints each", with_hints(3, &[0], 2));
 }
 
 #[test]
@@ -61,6 +67,16 @@ fn three_nodes_share_a_page_wherever_its_home_is() {
             pages::Cluster::new(3, &[home], 2),
         );
     }
+}
+
+#[test]
+fn nodes_write_a_page_in_turn() {
+    explore("pages: 2 nodes, 1 page in turn, 3 requests each", in_turn(2, &[0], 3));
+}
+
+#[test]
+fn three_nodes_write_a_page_in_turn() {
+    explore("pages: 3 nodes, 1 page in turn, 2 requests each", in_turn(3, &[0], 2));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use protocol::message::{Contents, PageMessage};
+use protocol::message::{Contents, Handover, PageMessage};
 use protocol::planted::Bug;
 use protocol::sequential::{Effect, Pages};
 use protocol::{Epoch, NodeId, Page, Placement};
@@ -24,6 +24,8 @@ pub struct Cluster {
     pub requests: u8,
     /// Whether it gives hints: what to fetch before anybody needs it.
     pub hints: bool,
+    /// Whether nodes have read and written the pages in turn before, so that they migrate.
+    pub in_turn: bool,
     pub bug: Option<Bug>,
     pub drained: Drained,
 }
@@ -230,7 +232,14 @@ impl State {
         let could_defer = !self.machines[to.rank()].has_deferred();
         let (mut next, out) = self.after(*to, |machine, out| machine.receive(*from, *message, out))?;
         let has_deferred = could_defer && next.machines[to.rank()].has_deferred();
+        let page = message.page();
         match message {
+            PageMessage::Grant { .. } if next.machines[to.rank()].is_exclusive(page) => {
+                next.events.add(Event::Migrated)
+            }
+            PageMessage::Forward { handover: Handover::Migrate, .. } if self.machines[to.rank()].is_exclusive(page) => {
+                next.events.add(if has_deferred { Event::ForwardDeferred } else { Event::MigrationRefused });
+            }
             PageMessage::Grant { contents: Contents::Keep, .. } if out.is_empty() => {
                 next.events.add(Event::GrantIsEarly)
             }
@@ -263,12 +272,8 @@ impl State {
 
 impl Cluster {
     pub fn new(nodes: usize, homes: &[usize], requests: u8) -> Cluster {
-        Cluster { nodes, homes: homes.to_vec(), requests, hints: false, bug: None, drained: Drained::default() }
-    }
-
-    /// The same, with a program that gives hints, too.
-    pub fn with_hints(nodes: usize, homes: &[usize], requests: u8) -> Cluster {
-        Cluster { hints: true, ..Cluster::new(nodes, homes, requests) }
+        let (hints, in_turn) = (false, false);
+        Cluster { nodes, homes: homes.to_vec(), requests, hints, in_turn, bug: None, drained: Drained::default() }
     }
 
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
@@ -290,6 +295,25 @@ impl Cluster {
         Arc::new(machine)
     }
 
+    /// Nodes read and write each page in turn, and what they said to each other is forgotten.
+    fn take_turns(&self, mut state: State) -> State {
+        for page in self.pages() {
+            for node in self.nodes().chain(self.nodes()) {
+                for access in [Access::Read, Access::Write] {
+                    state.requests_left[node.rank()] += 1;
+                    if let Some(next) = state.fault(node, page, access) {
+                        state = next;
+                    }
+                    while let Some(next) = self.drain_step(&state) {
+                        state = next;
+                    }
+                }
+                state = state.store(node, page);
+            }
+        }
+        State { network: Arc::default(), events: Events::default(), ..state }
+    }
+
     /// The next thing that happens when the program does nothing more.
     pub fn drain_step(&self, state: &State) -> Option<State> {
         let delivered = state.network.iter().find_map(|packet| state.deliver(packet));
@@ -302,7 +326,7 @@ impl Model for Cluster {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State {
+        let state = State {
             machines: self.nodes().map(|node| self.machine(node)).collect(),
             views: vec![View::default(); self.nodes * self.homes.len()],
             network: Arc::default(),
@@ -311,7 +335,8 @@ impl Model for Cluster {
             truth: vec![0; self.homes.len()],
             broken: None,
             events: Events::default(),
-        }]
+        };
+        vec![if self.in_turn { self.take_turns(state) } else { state }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -351,6 +376,6 @@ impl Model for Cluster {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        crate::invariants::of_pages(self.hints)
+        crate::invariants::of_pages(self.hints, self.in_turn)
     }
 }

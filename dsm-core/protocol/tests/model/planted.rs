@@ -32,14 +32,22 @@ fn three_nodes(bug: Option<Bug>) -> pages::Cluster {
     pages::Cluster { bug, ..pages::Cluster::new(3, &[0], 2) }
 }
 
+fn in_turn(bug: Option<Bug>) -> pages::Cluster {
+    pages::Cluster { bug, in_turn: true, ..pages::Cluster::new(2, &[0], 2) }
+}
+
 /// Needs two copies that are invalidated at once, besides the writer's.
 const OF_THREE_NODES: [Bug; 1] = [Bug::DuplicateAcknowledgementCounts];
+
+/// Need a page that migrates.
+const OF_PAGES_IN_TURN: [Bug; 3] = [Bug::MigratedCopyKept, Bug::MigrationNotRecorded, Bug::ExclusiveOnceShared];
 
 #[test]
 fn a_broken_rule_of_the_pages_is_seen_with_two_nodes() {
     assert_eq!(violation(two_nodes(None)), None);
     let of_pages = |bug: &&Bug| !bug.name().starts_with("Lock") && !bug.name().starts_with("Barrier");
-    for &bug in Bug::ALL.iter().filter(of_pages).filter(|bug| !OF_THREE_NODES.contains(bug)) {
+    let is_other = |bug: &&Bug| OF_THREE_NODES.contains(bug) || OF_PAGES_IN_TURN.contains(bug);
+    for &bug in Bug::ALL.iter().filter(of_pages).filter(|bug| !is_other(bug)) {
         print!("{}: ", bug.name());
         assert!(violation(two_nodes(Some(bug))).is_some(), "{bug:?} is not noticed");
     }
@@ -51,6 +59,15 @@ fn an_acknowledgement_that_counts_twice_is_seen_with_three_nodes() {
     for bug in OF_THREE_NODES {
         print!("{}: ", bug.name());
         assert!(violation(three_nodes(Some(bug))).is_some(), "{bug:?} is not noticed");
+    }
+}
+
+#[test]
+fn a_broken_rule_of_migration_is_seen_with_a_page_that_nodes_write_in_turn() {
+    assert_eq!(violation(in_turn(None)), None);
+    for bug in OF_PAGES_IN_TURN {
+        print!("{}: ", bug.name());
+        assert!(violation(in_turn(Some(bug))).is_some(), "{bug:?} is not noticed");
     }
 }
 

@@ -46,6 +46,14 @@ fn read_by(cluster: &mut Cluster, readers: usize) {
     (1..=readers).for_each(|rank| cluster.touched(rank, PAGE, Access::Read));
 }
 
+/// The two have read and written the page in turn until it migrates, and the second has it.
+fn in_turn(cluster: &mut Cluster, one: usize, other: usize) {
+    for rank in [other, one, other] {
+        cluster.touched(rank, PAGE, Access::Read);
+        cluster.touched(rank, PAGE, Access::Write);
+    }
+}
+
 fn all_have_read(cluster: &mut Cluster) {
     read_by(cluster, cluster.size() - 1);
 }
@@ -84,7 +92,7 @@ fn first_waits_for_third(cluster: &mut Cluster) {
 }
 
 /// All operations, in the order of the rows.
-pub const ALL: [Operation; 15] = [
+pub const ALL: [Operation; 18] = [
     Operation { name: "read a page that nobody wrote", nodes_min: 2, grows: false, before: nothing, act: read },
     Operation { name: "read, the home has the page", nodes_min: 2, grows: false, before: home_has_written, act: read },
     Operation { name: "read, a third node has it", nodes_min: 3, grows: false, before: third_has_written, act: read },
@@ -101,6 +109,30 @@ pub const ALL: [Operation; 15] = [
         nodes_min: 2,
         grows: false,
         before: |cluster| read_by(cluster, 1),
+        act: write,
+    },
+    Operation {
+        name: "read a page that migrates, the home has it",
+        nodes_min: 2,
+        grows: false,
+        before: |cluster| in_turn(cluster, 1, 0),
+        act: read,
+    },
+    Operation {
+        name: "read a page that migrates, a third node has it",
+        nodes_min: 3,
+        grows: false,
+        before: |cluster| in_turn(cluster, 1, 2),
+        act: read,
+    },
+    Operation {
+        name: "upgrade a page that has migrated",
+        nodes_min: 2,
+        grows: false,
+        before: |cluster| {
+            in_turn(cluster, 1, 0);
+            cluster.touched(1, PAGE, Access::Read);
+        },
         act: write,
     },
     Operation { name: "upgrade, all nodes have copies", nodes_min: 2, grows: true, before: all_have_read, act: write },

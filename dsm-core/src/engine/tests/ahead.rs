@@ -165,8 +165,8 @@ fn a_page_that_is_here_and_not_mapped_is_upgraded_by_a_store_and_handed_on_with_
 
     // Node 2 reads it: the copy is protected before its bytes leave.
     let (epoch, requester, request, awaiting) = (Epoch(3), node(2), RequestId(1), NodeSet::EMPTY);
-    let access = Access::Read;
-    let forward = Message::Page(PageMessage::Forward { page, epoch, requester, request, access, awaiting });
+    let handover = Handover::Share;
+    let forward = Message::Page(PageMessage::Forward { page, epoch, requester, request, handover, awaiting });
     scene.puppet(1).say(&forward, &[]);
     let granted = grant(page, 3, request, access, Contents::Bytes);
     scene.until(|scene| scene.puppets[1].heard == [granted]);

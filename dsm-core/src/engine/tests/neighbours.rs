@@ -20,7 +20,7 @@ impl Scene {
     }
 
     /// A thread of the program stores to the pages.
-    fn store(&mut self, pages: std::ops::Range<u64>, more: u64) {
+    pub(super) fn store(&mut self, pages: std::ops::Range<u64>, more: u64) {
         let region = self.engine.region;
         let writer = thread::spawn(move || pages.for_each(|page| region.store(first_word(Page(page)), page + more)));
         self.until(|_| writer.is_finished());
