@@ -27,9 +27,11 @@ pub struct Totals {
     pub write_faults: u64,
     /// Faults of stores to pages that were here for reading.
     pub upgrade_faults: u64,
+    /// Faults of stores to pages that had come with leave to write.
+    pub exclusive_faults: u64,
     /// Pages that came.
     pub pages: u64,
-    /// Pages that others took away because they wrote.
+    /// Pages that others took away because they wrote, or were about to.
     pub invalidations: u64,
     /// Barriers passed.
     pub barriers: u64,
@@ -52,7 +54,7 @@ pub struct Totals {
 impl Totals {
     /// Faults of all kinds.
     pub fn faults(&self) -> u64 {
-        self.read_faults + self.write_faults + self.upgrade_faults
+        self.read_faults + self.write_faults + self.upgrade_faults + self.exclusive_faults
     }
 
     /// So far, of shared memory and this process.
@@ -78,6 +80,7 @@ impl Totals {
             read_faults: counts(self.read_faults, other.read_faults),
             write_faults: counts(self.write_faults, other.write_faults),
             upgrade_faults: counts(self.upgrade_faults, other.upgrade_faults),
+            exclusive_faults: counts(self.exclusive_faults, other.exclusive_faults),
             pages: counts(self.pages, other.pages),
             invalidations: counts(self.invalidations, other.invalidations),
             barriers: counts(self.barriers, other.barriers),
@@ -124,6 +127,7 @@ impl From<Stats> for Totals {
             read_faults: stats.read_faults,
             write_faults: stats.write_faults,
             upgrade_faults: stats.upgrade_faults,
+            exclusive_faults: stats.exclusive_faults,
             pages: stats.pages_received,
             invalidations: stats.invalidations,
             barriers: stats.barriers,

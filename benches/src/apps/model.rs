@@ -14,7 +14,8 @@
 //! has any.
 //!
 //! Every cost comes from the ladder of the same run, and the local work from plain processes. Nothing is fitted to the jobs, and what is not in
-//! the formula is not accounted for: waiting for each other's turn, queues, processors that are shared with the engines.
+//! the formula is not accounted for: waiting for each other's turn, queues, processors that are shared with the engines, and stores to pages
+//! that came with leave to write, which ask nobody.
 
 use examples::figures::Totals;
 use examples::ladder::Rung;

@@ -54,7 +54,7 @@ fn write_form(text: &mut String, job: &Job, form: &Form) -> fmt::Result {
         amount(job.plain.median / form.elapsed.median, ""),
         total.messages,
         amount(total.bytes as f64, "B"),
-        format!("{}/{}/{}", total.read_faults, total.write_faults, total.upgrade_faults),
+        format!("{}/{}/{}", total.read_faults, total.write_faults, total.upgrade_faults + total.exclusive_faults),
         form.conflicts().map_or("-".into(), |rate| format!("{:.0}%", 100.0 * rate)),
         format!("{pages:.0}/{locks:.0}/{barriers:.0}/{calls:.0} %"),
         seconds(total.processor.as_secs_f64()),

@@ -122,7 +122,7 @@ fn write_form(text: &mut String, job: &Job, form: &Form) -> fmt::Result {
         total.datagrams,
         total.read_faults,
         total.write_faults,
-        total.upgrade_faults,
+        total.upgrade_faults + total.exclusive_faults,
         form.conflicts().map_or("-".into(), |rate| format!("{:.0} %", 100.0 * rate)),
         total.calls,
         seconds(total.processor.as_secs_f64()),

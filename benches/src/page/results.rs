@@ -221,7 +221,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// Of the pages that came, the fraction that was taken away again because another node wrote; none if no page came.
+    /// Of the pages that came, the fraction that was taken away again because another node wrote, or was about to; none if no page came.
     pub fn conflicts(&self) -> Option<f64> {
         (self.total.pages > 0).then(|| self.total.invalidations as f64 / self.total.pages as f64)
     }

@@ -82,6 +82,11 @@ impl Holds {
         self.running.insert(place, (end, page, epoch));
     }
 
+    /// Whether a hold runs.
+    pub(crate) fn runs(&self, page: Page, epoch: Epoch) -> bool {
+        self.running.iter().any(|running| (running.1, running.2) == (page, epoch))
+    }
+
     /// Takes out one that has ended.
     pub(crate) fn pop_expired(&mut self, now: Time) -> Option<(Page, Epoch)> {
         let &(end, page, epoch) = self.running.front()?;

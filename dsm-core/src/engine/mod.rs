@@ -96,7 +96,7 @@ pub(crate) struct Engine {
     readers: Neighbours,
     /// Pages to protect when there is time.
     to_protect: Option<PageRange>,
-    /// Who writes what this node has.
+    /// Who takes what this node has.
     writers: Neighbours,
     /// Pages to take from the program when there is time.
     to_unmap: Option<PageRange>,
@@ -347,7 +347,10 @@ impl Engine {
             Message::Page(message) => self.page_message(from, message, rest, arrivals),
             Message::Lock(message) => self.lock_message(from, &message),
             Message::Barrier(message) => self.barrier_message(from, &message),
-            Message::Atomic(message) => self.atomic_message(from, &message),
+            Message::Atomic(message) => {
+                self.map_arrivals(arrivals)?;
+                self.atomic_message(from, &message)
+            }
             Message::Obituary(node) if node == self.me && !self.leaving => Err(Fatal::GivenUp { by: from }),
             Message::Obituary(node) => self.lost(node, Lost::ReportedBy(from)),
         }

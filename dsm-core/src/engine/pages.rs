@@ -222,7 +222,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a page from the program: another node writes it.
+    /// Takes a page from the program: another node writes it, or is about to.
     fn discard(&mut self, page: Page) -> Result<(), Fatal> {
         self.stats.invalidations += 1;
         if self.region.mapped(page)?.is_none() {
@@ -279,6 +279,8 @@ impl Engine {
                 self.holds.start(end, page, epoch);
                 Ok(())
             }
+            // A thread that waited for the page before may not have got to it.
+            None if self.holds.runs(page, epoch) => Ok(()),
             None => self.end_hold(page, epoch),
         }
     }

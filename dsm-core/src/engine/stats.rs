@@ -6,11 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Faults of loads. Pages that are here and not mapped are among them: the first of those that were fetched ahead, and what was taken from
-    /// the program because another node was to write it.
+    /// the program because another node was to have it alone.
     pub read_faults: u64,
     /// Faults of stores to pages that were not here.
     pub write_faults: u64,
-    /// Faults of stores to pages that were here, for reading or not mapped; not those among the exclusive ones.
+    /// Faults of stores to pages that were here, where their homes had to be asked or only the mapping was missing.
     pub upgrade_faults: u64,
     /// Faults of stores to pages that had come for reading, with leave to write: nodes read and write them in turn. They ask nobody.
     pub exclusive_faults: u64,
@@ -22,7 +22,7 @@ pub struct Stats {
     pub pages_prefetched: u64,
     /// Pages that nobody had written, made here.
     pub pages_zeroed: u64,
-    /// Copies that this node gave up because another wrote.
+    /// Copies that this node gave up because another wrote, or was about to.
     pub invalidations: u64,
     /// Barriers passed, those of allocations included.
     pub barriers: u64,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags};
 use protocol::Placement;
-use protocol::message::{Access, BarrierMessage, Contents, Handover, LockMessage};
+use protocol::message::{Access, AtomicMessage, AtomicOperation, BarrierMessage, Contents, Handover, LockMessage};
 use protocol::{Epoch, LockId, NodeSet, RequestId};
 use rpc::driver::DriverConfig;
 use rpc::transport::LostReason;
@@ -232,7 +232,8 @@ fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_the_engine_f
 fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_holds_from_ending() {
     let Some(mut scene) = Scene::at_home(2, 2, node(0)) else { return };
     scene.turn_with_a_fault(Page(0));
-    scene.engine.holds.start(Time::ZERO, Page(0), Epoch(1));
+    // Of a grant that was never given, so that it is a hold of its own.
+    scene.engine.holds.start(Time::ZERO, Page(0), Epoch(2));
     scene.engine.received_at = Time::MAX;
     scene.turn_with_a_fault(Page(1));
     // The one of the page that just came may run still.

@@ -10,19 +10,20 @@ use crate::planted::Bug;
 /// The directory entry of a page, at its home.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
-    /// The last writer. `None`: nobody ever wrote the page, and it is all zero.
+    /// Who was last allowed to write. `None`: nobody ever wrote the page, and it is all zero.
     owner: Option<NodeId>,
     /// Who has a copy, the owner among them, or is promised one: a read that the home itself answered counts at once.
     copies: NodeSet,
     /// The transaction that ran last, or runs.
     epoch: Epoch,
     seen: LastSeen,
-    /// How many nodes in a row, up to [`TURNS_ENOUGH`], have read the page from the one that had written it, and then written it.
-    turns: u8,
+    /// How many nodes in a row, up to [`TURNS_ENOUGH`], have read the page from the one that had written it, and then written it. -1: who
+    /// was last allowed to write has not written, so that the next is none of them.
+    turns: i8,
 }
 
 /// So many turns make a page one that migrates. One is not enough: whoever goes on with what another has prepared takes one.
-const TURNS_ENOUGH: u8 = 2;
+const TURNS_ENOUGH: i8 = 2;
 
 impl Entry {
     /// What who has the page keeps when `requester` gets it.
@@ -35,11 +36,15 @@ impl Entry {
         }
     }
 
-    /// `requester` is about to write, and asked to. One who has no copy has not read the page before: that says nothing.
+    /// `requester` is about to write, and asked to.
     fn note_turn(&mut self, requester: NodeId) {
-        let Some(owner) = self.owner.filter(|_| self.copies.contains(requester)) else { return };
-        let is_turn = owner != requester && self.copies == NodeSet::of(owner).with(requester);
-        self.turns = if is_turn { (self.turns + 1).min(TURNS_ENOUGH) } else { 0 };
+        let is_of = |owner: NodeId| owner != requester && self.copies == NodeSet::of(owner).with(requester);
+        self.turns = match self.owner {
+            Some(owner) if is_of(owner) => (self.turns + 1).min(TURNS_ENOUGH),
+            // It has not read the page before. Where this happens now and then, the page still migrates.
+            _ if !self.copies.contains(requester) => (self.turns - 1).max(0),
+            _ => 0,
+        };
     }
 
     /// Bytes that it keeps outside of itself.
@@ -65,7 +70,7 @@ impl Busy {
 /// What a page's home believes, for those who check it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Belief {
-    /// The last writer whose transaction has ended.
+    /// Who was last allowed to write, of those whose transactions have ended.
     pub owner: Option<NodeId>,
     /// Who has a copy or is promised one, but for what the running transaction changes.
     pub copies: NodeSet,
@@ -153,7 +158,7 @@ impl Pages {
         match handover {
             Handover::Share => {}
             // Who had the page had not written it.
-            Handover::Migrate if granted == Access::Read => entry.turns = 0,
+            Handover::Migrate if granted == Access::Read => entry.turns = -1,
             Handover::Migrate => {}
             Handover::Take => entry.note_turn(requester),
         }

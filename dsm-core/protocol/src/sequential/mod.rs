@@ -6,7 +6,6 @@
 //! may write it, too (Cox and Fowler, "Adaptive Cache Coherency for Detecting Migratory Shared Data", and Stenström, Brorsson and
 //! Sandberg, "An Adaptive Cache Coherence Protocol Optimized for Migratory Sharing", both ISCA 1993).
 //!
-//!
 //! 1. The requester sends [`PageMessage::Request`] to the home.
 //! 2. The home picks the source of the contents: nothing (the page was never written), the requester's own copy, the home's
 //!    copy, or the owner's. A copy holder is told by [`PageMessage::Forward`], and answers the requester directly. For a write

@@ -329,10 +329,70 @@ fn a_page_that_came_with_leave_to_write_and_was_not_written_is_shared_and_migrat
         assert_eq!(cluster.nodes[sharer].access(Page(0)), Some(Access::Read), "nothing was taken from it");
         assert_eq!(cluster.nodes[other].access(Page(0)), Some(Access::Read));
         // Its store has to ask now, and the next who reads shares.
+        let before = cluster.sent;
         cluster.run(sharer, Page(0), Access::Write);
+        assert!(cluster.sent > before);
         cluster.run(other, Page(0), Access::Read);
         assert_eq!(cluster.nodes[sharer].access(Page(0)), Some(Access::Read));
     }
+}
+
+#[test]
+fn what_is_asked_for_while_it_is_held_goes_by_what_its_holder_has_done_when_the_hold_ends() {
+    for stores in [false, true] {
+        let mut cluster = in_turn(2, &[0, 1, 0]);
+        cluster.fault(1, Page(0), Access::Read);
+        while !cluster.flight.is_empty() {
+            cluster.deliver(0, false);
+        }
+        cluster.fault(0, Page(0), Access::Read);
+        while !cluster.flight.is_empty() {
+            cluster.deliver(0, false);
+        }
+        assert!(cluster.nodes[1].has_deferred() && cluster.nodes[1].is_exclusive(Page(0)));
+        if stores {
+            cluster.fault(1, Page(0), Access::Write);
+        }
+        cluster.settle();
+        assert_eq!(cluster.nodes[0].is_exclusive(Page(0)), stores);
+        assert_eq!(cluster.nodes[1].access(Page(0)).is_none(), stores);
+    }
+}
+
+#[test]
+fn what_one_writes_without_reading_and_another_reads_migrates_no_more() {
+    let mut cluster = in_turn(3, &[0, 1, 2]);
+    cluster.run(1, Page(0), Access::Read);
+    cluster.run(2, Page(0), Access::Write);
+    for _ in 0..3 {
+        cluster.run(1, Page(0), Access::Read);
+        assert_eq!(cluster.nodes[2].access(Page(0)), Some(Access::Read), "a copy stays with who writes");
+        cluster.run(2, Page(0), Access::Write);
+    }
+}
+
+/// Each has words of its own there: false sharing.
+#[test]
+fn what_all_read_and_then_all_write_does_not_migrate() {
+    let mut cluster = in_turn(2, &[0]);
+    for _ in 0..4 {
+        (0..2).for_each(|rank| cluster.run(rank, Page(0), Access::Read));
+        (0..2).for_each(|rank| assert!(!cluster.nodes[rank].is_exclusive(Page(0))));
+        (0..2).for_each(|rank| cluster.run(rank, Page(0), Access::Write));
+    }
+}
+
+#[test]
+fn a_turn_after_one_who_has_not_written_does_not_count() {
+    let mut cluster = in_turn(3, &[0, 1, 2]);
+    cluster.run(0, Page(0), Access::Read);
+    // Node 0 refuses, not having written; nodes 1 and 2 take turns, but node 1 not after a writer.
+    for rank in [1, 2] {
+        cluster.run(rank, Page(0), Access::Read);
+        cluster.run(rank, Page(0), Access::Write);
+    }
+    cluster.run(1, Page(0), Access::Read);
+    assert!(!cluster.nodes[1].is_exclusive(Page(0)));
 }
 
 #[test]

@@ -64,9 +64,14 @@ fn mapped(cluster: &Cluster, state: &State, page: Page) -> NodeSet {
     cluster.nodes().filter(|&node| state.view(node, page).mapped.is_some()).collect()
 }
 
+/// Whether the node's program may store, or may without anybody's knowing.
+fn may_write(state: &State, node: NodeId, page: Page) -> bool {
+    state.view(node, page).mapped == Some(Access::Write) || state.machines[node.rank()].is_exclusive(page)
+}
+
 fn is_exclusive(cluster: &Cluster, state: &State) -> bool {
     cluster.pages().all(|page| {
-        let writes = cluster.nodes().any(|node| state.view(node, page).mapped == Some(Access::Write));
+        let writes = cluster.nodes().any(|node| may_write(state, node, page));
         !writes || mapped(cluster, state, page).len() == 1
     })
 }
@@ -87,8 +92,8 @@ fn home_is_right(cluster: &Cluster, state: &State) -> bool {
     cluster.pages().zip(&cluster.homes).all(|(page, &home)| {
         let holders = mapped(cluster, state, page);
         let Some(Belief { owner, copies, busy }) = state.machines[home].belief(page) else { return holders.is_empty() };
-        let writer = cluster.nodes().find(|&node| state.view(node, page).mapped == Some(Access::Write));
-        let may_write = |node| owner == Some(node) || busy == Some((node, Access::Write));
+        let writer = cluster.nodes().find(|&node| may_write(state, node, page));
+        let is_allowed = |node| owner == Some(node) || busy == Some((node, Access::Write));
         let is_untouched =
             owner.is_some() || matches!(busy, Some((_, Access::Write))) || state.truth[page.0 as usize] == 0;
         let is_known = match busy {
@@ -103,7 +108,7 @@ fn home_is_right(cluster: &Cluster, state: &State) -> bool {
             }
             Some((requester, _)) => holders.without(requester).minus(copies).is_empty(),
         };
-        is_known && is_untouched && writer.is_none_or(may_write)
+        is_known && is_untouched && writer.is_none_or(is_allowed)
     })
 }
 

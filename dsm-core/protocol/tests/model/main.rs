@@ -25,7 +25,7 @@ fn with_hints(nodes: usize, homes: &[usize], requests: u8) -> pages::Cluster {
     pages::Cluster { hints: true, ..pages::Cluster::new(nodes, homes, requests) }
 }
 
-/// With pages that migrate.
+/// With pages that migrate; the last node has them.
 fn in_turn(nodes: usize, homes: &[usize], requests: u8) -> pages::Cluster {
     pages::Cluster { in_turn: true, ..pages::Cluster::new(nodes, homes, requests) }
 }
@@ -71,7 +71,10 @@ fn three_nodes_share_a_page_wherever_its_home_is() {
 
 #[test]
 fn nodes_write_a_page_in_turn() {
-    explore("pages: 2 nodes, 1 page in turn, 3 requests each", in_turn(2, &[0], 3));
+    for home in 0..2 {
+        let name = format!("pages: 2 nodes, 1 page in turn at home at node {home}, 3 requests or hints each");
+        explore(&name, pages::Cluster { hints: true, ..in_turn(2, &[home], 3) });
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn first_waits_for_third(cluster: &mut Cluster) {
 }
 
 /// All operations, in the order of the rows.
-pub const ALL: [Operation; 18] = [
+pub const ALL: [Operation; 19] = [
     Operation { name: "read a page that nobody wrote", nodes_min: 2, grows: false, before: nothing, act: read },
     Operation { name: "read, the home has the page", nodes_min: 2, grows: false, before: home_has_written, act: read },
     Operation { name: "read, a third node has it", nodes_min: 3, grows: false, before: third_has_written, act: read },
@@ -109,6 +109,16 @@ pub const ALL: [Operation; 18] = [
         nodes_min: 2,
         grows: false,
         before: |cluster| read_by(cluster, 1),
+        act: write,
+    },
+    Operation {
+        name: "upgrade, a third node has the only other copy",
+        nodes_min: 3,
+        grows: false,
+        before: |cluster| {
+            third_has_written(cluster);
+            cluster.touched(1, PAGE, Access::Read);
+        },
         act: write,
     },
     Operation {

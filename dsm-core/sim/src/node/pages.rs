@@ -114,14 +114,13 @@ impl Node {
         // The engine learns how long threads take to wake.
         let longest_us = if was_awaited { cx.scenario.hold.as_micros() as u64 } else { 0 };
         let end = cx.now + cx.random.micros(0, longest_us);
-        if was_awaited {
-            let before = self.holds.iter().find(|held| (held.1, held.2) == (page, epoch)).copied();
-            let end = before.filter(|held| self.holds.remove(held)).map_or(end, |held| held.0.max(end));
-            self.memory.hold(page, end);
+        let before = self.holds.iter().find(|held| (held.1, held.2) == (page, epoch)).copied();
+        let end = before.filter(|held| self.holds.remove(held)).map_or(end, |held| held.0.max(end));
+        self.memory.hold(page, end);
+        if was_awaited || before.is_some() {
             self.holds.insert((end, page, epoch));
             return Ok(());
         }
-        self.memory.hold(page, end);
         if cx.random.chance(UNMAPPED) {
             self.memory.drop_mapping(page);
         }

@@ -168,7 +168,7 @@ fn a_page_that_is_here_and_not_mapped_is_upgraded_by_a_store_and_handed_on_with_
     let handover = Handover::Share;
     let forward = Message::Page(PageMessage::Forward { page, epoch, requester, request, handover, awaiting });
     scene.puppet(1).say(&forward, &[]);
-    let granted = grant(page, 3, request, access, Contents::Bytes);
+    let granted = grant(page, 3, request, Access::Read, Contents::Bytes);
     scene.until(|scene| scene.puppets[1].heard == [granted]);
     assert_eq!(scene.mapped(page), Some(mem::Access::Read));
     assert_eq!(region.word(page, PAGE_BYTES / 2), Ok(5));

@@ -74,3 +74,30 @@ fn a_page_that_came_with_leave_to_write_and_was_unmapped_since_is_mapped_for_the
     assert_eq!(scene.engine.region.mapped(PAGE), Ok(Some(mem::Access::Write)));
     assert_eq!((scene.engine.stats().exclusive_faults, scene.heard(1).len()), (1, 2));
 }
+
+#[test]
+fn an_atomic_operation_that_comes_with_a_page_that_migrates_is_performed_on_what_came() {
+    let Some(mut scene) = Scene::at_home(2, 1, node(0)) else { return };
+    // What the home has itself is not what node 1 has written since.
+    scene.store(0..1, 1);
+    let request = PageMessage::Request { page: PAGE, request: RequestId(1), access: Access::Write };
+    scene.puppet(1).say(&Message::Page(request), &[]);
+    scene.until(|scene| scene.heard(1).len() == 1);
+    let done = PageMessage::Done { page: PAGE, epoch: Epoch(2), access: Access::Write };
+    scene.puppet(1).say(&Message::Page(done), &[]);
+
+    let reader = Reader::of(scene.engine.region);
+    reader.begin(PAGE);
+    scene.until(|scene| scene.heard(1).len() == 2);
+    let Message::Page(PageMessage::Forward { epoch, request, .. }) = scene.heard(1)[1] else { panic!() };
+    let (access, contents, awaiting) = (Access::Write, Contents::Bytes, NodeSet::EMPTY);
+    let grant = Message::Page(PageMessage::Grant { page: PAGE, epoch, request, access, contents, awaiting });
+    let (request, offset, operation) = (RequestId(1), 0, AtomicOperation::FetchAdd { value: 1 });
+    let add = Message::Atomic(AtomicMessage::Perform { request, offset, operation });
+    scene.puppet(1).say_together(&[(grant, &BYTES), (add, &[])]);
+    scene.until(|scene| scene.heard(1).len() == 3);
+    let old = u64::from_ne_bytes([7; 8]);
+    assert_eq!(scene.heard(1)[2], Message::Atomic(AtomicMessage::Performed { request, old }));
+    assert_eq!(scene.engine.region.word(PAGE, 0), Ok(old + 1));
+    assert!([old, old + 1].contains(&reader.told.recv().unwrap()));
+}
