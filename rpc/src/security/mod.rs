@@ -9,6 +9,7 @@
 //! What it does not: tell those who have it from each other. Everybody with the key may speak for everybody else, and an attacker
 //! who can redirect datagrams can let one of them answer in the place of another. Lengths and times of datagrams are visible.
 
+mod cipher;
 pub(crate) mod data;
 mod key;
 pub(crate) mod noise;

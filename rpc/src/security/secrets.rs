@@ -36,7 +36,7 @@ struct Ephemerals {
 }
 
 /// 256 bits.
-struct Bits256;
+pub(super) struct Bits256;
 
 impl KeyType for Bits256 {
     fn len(&self) -> usize {
