@@ -110,6 +110,13 @@ impl Pending {
     }
 }
 
+impl Planted {
+    /// What the grant of this transaction is held as.
+    fn held(self, epoch: Epoch) -> Option<Epoch> {
+        (!self.has(Bug::NoHold)).then_some(epoch)
+    }
+}
+
 impl Pages {
     fn copy(&self, page: Page) -> Copy {
         self.copies.get(page).copied().unwrap_or_default()
@@ -137,15 +144,9 @@ impl Pages {
     /// The program stores to a page that this node may write: nobody has to know.
     fn copy_first_store(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
         self.copies.entry(page).state = State::Modified;
-        out.push(Effect::Upgrade { page });
-        self.hold(page, epoch, out);
+        out.extend([Effect::Upgrade { page }, Effect::Hold { page, epoch }]);
+        self.transits.entry(page).held = self.planted.held(epoch);
         self.forget(page);
-    }
-
-    /// Keeps the page for a while from being taken away.
-    fn hold(&mut self, page: Page, epoch: Epoch, out: &mut Vec<Effect>) {
-        self.transits.entry(page).held = (!self.planted.has(Bug::NoHold)).then_some(epoch);
-        out.push(Effect::Hold { page, epoch });
     }
 
     pub(super) fn request(&mut self, home: NodeId, page: Page, access: Access, out: &mut Vec<Effect>) {
@@ -198,6 +199,8 @@ impl Pages {
         let complete = transit.pending.as_ref().and_then(|pending| pending.complete(self.planted));
         let Some(Granted { epoch, access, settled, .. }) = complete else { return };
         let Some(Pending { access: asked, write_wanted, .. }) = transit.pending.take() else { return };
+        transit.held = self.planted.held(epoch);
+        let is_over = transit.is_over();
         let state = match access {
             Access::Read => State::Shared,
             Access::Write if asked == Access::Write || write_wanted => State::Modified,
@@ -210,14 +213,16 @@ impl Pages {
             (_, State::Modified) => Effect::Map { page, access: Access::Write },
             _ => Effect::Map { page, access: Access::Read },
         });
-        self.hold(page, epoch, out);
+        out.push(Effect::Hold { page, epoch });
         if !settled {
             self.send(home, PageMessage::Done { page, epoch, access }, out);
         }
         if write_wanted && access == Access::Read {
             self.request(home, page, Access::Write, out);
         }
-        self.forget(page);
+        if is_over {
+            self.forget(page);
+        }
     }
 
     /// Forgets what was under way, once it is over.
