@@ -1,12 +1,13 @@
 //! Waking a thread that sleeps on descriptors.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use super::error::StartError;
 
@@ -21,11 +22,39 @@ pub(super) fn ring(bell: &EventFd) {
     let _ = bell.write(1);
 }
 
-/// Sleeps until one of these, of which the first is a bell, has something, or the time is over. False: nothing has.
+/// How long a nap is.
+///
+/// To wake a thread on an idle processor takes tens of microseconds on a virtual machine, and a request to a server that sleeps
+/// takes two wake-ups, one after the other. A timer that rings as soon as this thread sleeps has its processor wake while the server's
+/// does. Measured on an Intel Xeon, raw UDP: 33 us there and back with a nap of 1 to 4 us, 44 with one of 8, 68 without; the
+/// processor was busy for 33 us of it, not 28. (Linux does so for disks: it sleeps for a part of the time that the answer takes, "hybrid
+/// polling".)
+const NAP: Duration = Duration::from_micros(2);
+
+/// The timer of naps. A timeout of `ppoll` would be late by the thread's timer slack, 50 us.
+#[derive(Debug)]
+pub(super) struct Alarm(TimerFd);
+
+impl Alarm {
+    pub fn new() -> Result<Alarm, StartError> {
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags);
+        timer.map(Alarm).map_err(|errno| StartError::Descriptor(errno.into()))
+    }
+
+    /// [`sleep`], for no longer than a nap.
+    pub fn nap(&self, [bell, other]: [BorrowedFd<'_>; 2]) -> Result<bool, Errno> {
+        self.0.set(Expiration::OneShot(TimeSpec::from_duration(NAP)), TimerSetTimeFlags::empty())?;
+        sleep(&[bell, other, self.0.as_fd()], None)
+    }
+}
+
+/// Sleeps until one of these, of which the first is a bell and a third an alarm, has something, or the time is over. False: nothing has,
+/// besides the alarm.
 pub(super) fn sleep(watched: &[BorrowedFd<'_>], time: Option<Duration>) -> Result<bool, Errno> {
-    let mut ready: [_; 2] =
+    let mut ready: [_; 3] =
         std::array::from_fn(|place| PollFd::new(watched.get(place).copied().unwrap_or(watched[0]), PollFlags::POLLIN));
-    let ready = &mut ready[..watched.len().min(2)];
+    let ready = &mut ready[..watched.len().min(3)];
     match ppoll(ready, time.map(TimeSpec::from_duration), None) {
         Ok(0) => return Ok(false),
         Ok(_) => {}
@@ -37,5 +66,26 @@ pub(super) fn sleep(watched: &[BorrowedFd<'_>], time: Option<Duration>) -> Resul
         let mut counter = [0; 8];
         let _ = nix::unistd::read(watched[0], &mut counter);
     }
-    Ok(true)
+    Ok(ready.iter().take(2).any(|watched| watched.any().unwrap_or(true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nap_ends_by_itself_and_says_whether_anything_came() {
+        let (alarm, bell, other) = (Alarm::new().unwrap(), new_bell().unwrap(), new_bell().unwrap());
+        let nap = || alarm.nap([bell.as_fd(), other.as_fd()]);
+        for _ in 0..3 {
+            assert_eq!(nap(), Ok(false));
+            ring(&bell);
+            // The bell is heard once, whether the alarm rings, too, or not.
+            assert_eq!((nap(), nap()), (Ok(true), Ok(false)));
+        }
+        ring(&other);
+        assert_eq!((nap(), nap()), (Ok(true), Ok(true)), "nobody has read it");
+        // What the alarm has rung is no reason to wake from a sleep.
+        assert_eq!(sleep(&[bell.as_fd()], Some(Duration::from_millis(1))), Ok(false));
+    }
 }

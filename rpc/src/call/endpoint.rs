@@ -17,7 +17,7 @@ use nix::sys::eventfd::EventFd;
 use crate::driver::{Driver, DriverError, Inbox, Incoming, Polling};
 use crate::time::Time;
 
-use super::bell::{new_bell, ring, sleep};
+use super::bell::{Alarm, new_bell, ring, sleep};
 use super::error::StartError;
 use super::wake::Wake;
 
@@ -28,7 +28,8 @@ use super::wake::Wake;
 /// and yields the processor in between. It gives up early when others want the processor ([`Polling`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Waiting {
-    /// For how long to poll when nothing comes; zero: never, sleep at once.
+    /// For how long to poll when nothing comes; zero: never, sleep at once. Where answers come promptly, who sleeps at once wakes once
+    /// before the answer: its processor is then awake when that comes.
     pub poll: Duration,
 }
 
@@ -80,6 +81,9 @@ const SLACK_BUSY: Duration = Duration::from_millis(4);
 const MANY: u64 = 16;
 /// The same when they have been at it for long without anything coming.
 const SLACK_MAX: Duration = Duration::from_millis(256);
+
+/// Answers that take longer than a few wake-ups come when whoever woke from a nap sleeps again.
+const PROMPT: Duration = Duration::from_micros(200);
 /// What the mutex guards.
 pub(crate) struct Core<R: Role> {
     pub(crate) driver: Driver,
@@ -97,6 +101,8 @@ pub(crate) struct Core<R: Role> {
     driven: u64,
     /// How long they took for it together.
     waited: Duration,
+    /// The last answer came [`PROMPT`]ly, and nobody waited for another.
+    prompt: bool,
     /// One of them sleeps at the socket.
     led: bool,
     /// Threads that wait and sleep, because another one looks, by the order in which they went to sleep: a thousand may, and each leaves
@@ -148,6 +154,7 @@ pub(crate) struct Endpoint<R: Role> {
     bell: EventFd,
     /// Wakes the thread that sleeps at the socket.
     leaders_bell: Arc<EventFd>,
+    leaders_alarm: Alarm,
 }
 
 type Guard<'a, R> = MutexGuard<'a, Core<R>>;
@@ -160,7 +167,7 @@ impl<R: Role> Endpoint<R> {
         waiting: Waiting,
         name: &str,
     ) -> Result<(Arc<Self>, JoinHandle<()>), StartError> {
-        let (bell, leaders_bell) = (new_bell()?, Arc::new(new_bell()?));
+        let (bell, leaders_bell, leaders_alarm) = (new_bell()?, Arc::new(new_bell()?), Alarm::new()?);
         let socket = driver.as_fd().try_clone_to_owned().map_err(StartError::Descriptor)?;
         let core = Core {
             driver,
@@ -172,12 +179,14 @@ impl<R: Role> Endpoint<R> {
             drivers: 0,
             driven: 0,
             waited: Duration::ZERO,
+            prompt: true,
             led: false,
             followers: BTreeMap::new(),
             followed: 0,
             over: false,
         };
-        let endpoint = Arc::new(Endpoint { core: Mutex::new(core), waiting, socket, bell, leaders_bell });
+        let endpoint =
+            Arc::new(Endpoint { core: Mutex::new(core), waiting, socket, bell, leaders_bell, leaders_alarm });
         let run = Arc::clone(&endpoint);
         let thread =
             thread::Builder::new().name(name.to_owned()).spawn(move || run.run()).map_err(StartError::Thread)?;
@@ -292,6 +301,7 @@ impl<R: Role> Endpoint<R> {
         core.drivers -= 1;
         core.driven += 1;
         core.waited += now - start;
+        core.prompt = now - start < PROMPT && core.drivers == 0 && core.followers.is_empty();
         if !core.led
             && let Some((_, next)) = core.followers.pop_last()
         {
@@ -321,12 +331,17 @@ impl<R: Role> Endpoint<R> {
     /// Sleeps until something comes. The endpoint's thread looks after the timers meanwhile.
     fn lead<'a>(&'a self, mut core: Guard<'a, R>, register: &mut impl FnMut(&mut R, Option<Wake>)) -> Guard<'a, R> {
         core.led = true;
+        // Among several, who sleeps longer finds more answers.
+        let naps = core.prompt && self.waiting.poll.is_zero() && core.followers.is_empty();
         // Nobody else does what was put off, for as long as this thread sleeps.
         self.flush(&mut core);
         register(&mut core.role, Some(Wake::Bell(Arc::clone(&self.leaders_bell))));
         self.release(core);
         // If the descriptors cannot be waited for, neither can the endpoint's thread: it tells everybody.
-        let _ = sleep(&[self.leaders_bell.as_fd(), self.socket.as_fd()], None);
+        let watched = [self.leaders_bell.as_fd(), self.socket.as_fd()];
+        if !naps || self.leaders_alarm.nap(watched) == Ok(false) {
+            let _ = sleep(&watched, None);
+        }
         let mut core = self.lock();
         core.led = false;
         register(&mut core.role, None);
