@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::*;
+use rpc::call::Waiting;
 use rpc::codec::ByteOrder;
 use rpc::driver::DriverConfig;
 use rpc::{Bytes, CallErrorKind, CallKind, Client, ClientConfig, Failure, MethodId, Ran, Server, ServiceId};
@@ -71,6 +72,36 @@ fn many_calls_of_one_thread_run_at_once() {
         for (number, call) in (0..).zip(calls) {
             assert_eq!(call.wait(), Ok(number));
         }
+    });
+}
+
+/// What this thread has run so far.
+fn processor_time() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
+}
+
+#[test]
+fn a_caller_that_naps_sleeps_after_it_for_as_long_as_the_answer_takes() {
+    const HELD: Duration = Duration::from_millis(400);
+    guarded(|| {
+        let (server, bench) = serve(|builder| builder);
+        let config = ClientConfig { waiting: Waiting { poll: Duration::ZERO }, ..ClientConfig::plain() };
+        let lab = LabClient::new(Client::connect(server.local_addr(), config).unwrap());
+        // Prompt answers, after which it naps.
+        for _ in 0..20 {
+            lab.echo(String::new()).unwrap();
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                bench.wait_inside(1);
+                thread::sleep(HELD);
+                bench.open_gate();
+            });
+            let before = processor_time();
+            assert_eq!(lab.hold(7).unwrap(), 7);
+            let used = processor_time() - before;
+            assert!(used < HELD / 4, "{used:?}");
+        });
     });
 }
 

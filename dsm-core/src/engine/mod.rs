@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use protocol::barrier::Barrier;
 use protocol::locks::{LockEffect, Locks};
-use protocol::message::PageMessage;
+use protocol::message::{AtomicMessage, PageMessage};
 use protocol::sequential::{Effect, Pages};
 use protocol::{Message, NodeId, Page};
 use rpc::driver::{Driver, Inbox, Incoming};
@@ -348,7 +348,9 @@ impl Engine {
             Message::Lock(message) => self.lock_message(from, &message),
             Message::Barrier(message) => self.barrier_message(from, &message),
             Message::Atomic(message) => {
-                self.map_arrivals(arrivals)?;
+                if let AtomicMessage::Perform { .. } = message {
+                    self.map_arrivals(arrivals)?;
+                }
                 self.atomic_message(from, &message)
             }
             Message::Obituary(node) if node == self.me && !self.leaving => Err(Fatal::GivenUp { by: from }),

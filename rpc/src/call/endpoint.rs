@@ -82,8 +82,9 @@ const MANY: u64 = 16;
 /// The same when they have been at it for long without anything coming.
 const SLACK_MAX: Duration = Duration::from_millis(256);
 
-/// Answers that take longer than a few wake-ups come when whoever woke from a nap sleeps again.
-const PROMPT: Duration = Duration::from_micros(200);
+/// Answers that take longer than several wake-ups come when whoever woke from a nap sleeps again.
+const PROMPT: Duration = Duration::from_micros(500);
+
 /// What the mutex guards.
 pub(crate) struct Core<R: Role> {
     pub(crate) driver: Driver,
@@ -154,7 +155,8 @@ pub(crate) struct Endpoint<R: Role> {
     bell: EventFd,
     /// Wakes the thread that sleeps at the socket.
     leaders_bell: Arc<EventFd>,
-    leaders_alarm: Alarm,
+    /// For naps; where there is none, whoever would nap sleeps.
+    leaders_alarm: Option<Alarm>,
 }
 
 type Guard<'a, R> = MutexGuard<'a, Core<R>>;
@@ -167,7 +169,8 @@ impl<R: Role> Endpoint<R> {
         waiting: Waiting,
         name: &str,
     ) -> Result<(Arc<Self>, JoinHandle<()>), StartError> {
-        let (bell, leaders_bell, leaders_alarm) = (new_bell()?, Arc::new(new_bell()?), Alarm::new()?);
+        let (bell, leaders_bell) = (new_bell()?, Arc::new(new_bell()?));
+        let leaders_alarm = if waiting.poll.is_zero() { Alarm::new().ok() } else { None };
         let socket = driver.as_fd().try_clone_to_owned().map_err(StartError::Descriptor)?;
         let core = Core {
             driver,
@@ -332,14 +335,14 @@ impl<R: Role> Endpoint<R> {
     fn lead<'a>(&'a self, mut core: Guard<'a, R>, register: &mut impl FnMut(&mut R, Option<Wake>)) -> Guard<'a, R> {
         core.led = true;
         // Among several, who sleeps longer finds more answers.
-        let naps = core.prompt && self.waiting.poll.is_zero() && core.followers.is_empty();
+        let alarm = self.leaders_alarm.as_ref().filter(|_| core.prompt && core.followers.is_empty());
         // Nobody else does what was put off, for as long as this thread sleeps.
         self.flush(&mut core);
         register(&mut core.role, Some(Wake::Bell(Arc::clone(&self.leaders_bell))));
         self.release(core);
         // If the descriptors cannot be waited for, neither can the endpoint's thread: it tells everybody.
         let watched = [self.leaders_bell.as_fd(), self.socket.as_fd()];
-        if !naps || self.leaders_alarm.nap(watched) == Ok(false) {
+        if alarm.is_none_or(|alarm| alarm.nap(watched) != Ok(true)) {
             let _ = sleep(&watched, None);
         }
         let mut core = self.lock();

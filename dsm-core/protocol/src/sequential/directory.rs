@@ -17,8 +17,8 @@ pub(super) struct Entry {
     /// The transaction that ran last, or runs.
     epoch: Epoch,
     seen: LastSeen,
-    /// How many nodes in a row, up to [`TURNS_ENOUGH`], have read the page from the one that had written it, and then written it. -1: who
-    /// was last allowed to write has not written, so that the next is none of them.
+    /// How many nodes in a row, up to [`TURNS_ENOUGH`], have read the page from the one that had written it, and then written it. -1: the
+    /// next one does not count, for who was last allowed to write has not written.
     turns: i8,
 }
 
