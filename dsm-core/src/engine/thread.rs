@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::signal::SigSet;
 use protocol::NodeId;
-use rpc::driver::{Pause, Polling};
+use rpc::driver::{Pace, Pause, Polling};
 use rpc::time::Time;
 
 use super::fatal::die;
@@ -58,6 +58,8 @@ struct Seat {
     asleep: bool,
     /// When the timer rings, on the driver's clock.
     rings_at: Time,
+    /// What threads of the program that polled have found of the processor.
+    pace: Pace,
 }
 
 impl Shared {
@@ -83,7 +85,7 @@ impl Shared {
         Ok(Shared {
             me,
             poll,
-            seat: Mutex::new(Seat { engine, asleep: false, rings_at: Time::MAX }),
+            seat: Mutex::new(Seat { engine, asleep: false, rings_at: Time::MAX, pace: Pace::default() }),
             watch,
             drivers: AtomicUsize::new(0),
             parked: AtomicUsize::new(0),
@@ -143,7 +145,7 @@ impl Shared {
         signal: &Signal,
         start: Instant,
     ) -> MutexGuard<'s, Seat> {
-        let mut polling = Polling::new(self.poll, start);
+        let mut polling = Polling::new(self.poll, start, seat.pace);
         if !polling.goes_on(start) {
             return seat;
         }
@@ -174,6 +176,7 @@ impl Shared {
             polling.pause(now);
         }
         let mut seat = self.lock();
+        seat.pace = polling.pace();
         if awaited == Awaited::Others {
             // What has come by now should not wake the engine's thread.
             self.check(&mut seat, |engine| engine.turn(Ready::SOCKET, now).map(drop));
@@ -228,7 +231,7 @@ impl Shared {
         SigSet::all().thread_block()?;
         set_timerslack(1)?;
         let mut last_turn = Instant::now();
-        let mut polling = Polling::new(self.poll, last_turn);
+        let mut polling = Polling::new(self.poll, last_turn, Pace::steady());
         let mut next_fault = NextFault::default();
         let (mut ready, mut parked) = (Ready::ALL, 0);
         while !self.stop.load(Ordering::Acquire) {

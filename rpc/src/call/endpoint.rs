@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::EventFd;
 
-use crate::driver::{Driver, DriverError, Inbox, Incoming, Polling};
+use crate::driver::{Driver, DriverError, Inbox, Incoming, Pace, Polling};
 use crate::time::Time;
 
 use super::bell::{Alarm, new_bell, ring, sleep};
@@ -102,6 +102,8 @@ pub(crate) struct Core<R: Role> {
     driven: u64,
     /// How long they took for it together.
     waited: Duration,
+    /// What threads that polled have found of the processor.
+    pace: Pace,
     /// The last answer came [`PROMPT`]ly, and nobody waited for another.
     prompt: bool,
     /// One of them sleeps at the socket.
@@ -182,6 +184,7 @@ impl<R: Role> Endpoint<R> {
             drivers: 0,
             driven: 0,
             waited: Duration::ZERO,
+            pace: Pace::default(),
             prompt: true,
             led: false,
             followers: BTreeMap::new(),
@@ -231,12 +234,12 @@ impl<R: Role> Endpoint<R> {
         self.release(core);
     }
 
-    /// Releases the mutex, and wakes whom the role wants to be woken.
-    fn release(&self, mut core: Guard<'_, R>) {
+    /// Releases the mutex, and wakes whom the role wants to be woken. Returns whether that is anybody.
+    fn release(&self, mut core: Guard<'_, R>) -> bool {
         let inner = &mut *core;
         inner.role.take_wakes(&mut inner.wakes);
         if inner.wakes.is_empty() {
-            return;
+            return false;
         }
         let mut wakes = std::mem::take(&mut inner.wakes);
         drop(core);
@@ -247,6 +250,7 @@ impl<R: Role> Endpoint<R> {
         {
             core.wakes = wakes;
         }
+        true
     }
 
     /// Wakes the endpoint's thread if it would sleep too long.
@@ -286,7 +290,7 @@ impl<R: Role> Endpoint<R> {
         core.driver.flush_at(now);
         self.rearm(&mut core);
         let mut now = start;
-        let mut polling = Polling::new(self.waiting.poll, now);
+        let mut polling = Polling::new(self.waiting.poll, now, core.pace);
         let taken = loop {
             if let Some(taken) = take(&mut core.role) {
                 break taken;
@@ -297,10 +301,11 @@ impl<R: Role> Endpoint<R> {
                 let core = if core.led { self.follow(core, &mut register) } else { self.lead(core, &mut register) };
                 now = Instant::now();
                 // What woke it may be the first piece of a long answer: the others follow more quickly than it would wake again.
-                polling.restart(now);
+                polling.expect(now);
                 core
             };
         };
+        core.pace = polling.pace();
         core.drivers -= 1;
         core.driven += 1;
         core.waited += now - start;
@@ -317,7 +322,9 @@ impl<R: Role> Endpoint<R> {
 
     /// Lets others run, and looks for datagrams.
     fn poll<'a>(&'a self, core: Guard<'a, R>, polling: &mut Polling, now: &mut Instant) -> Guard<'a, R> {
-        self.release(core);
+        if self.release(core) {
+            polling.restart(*now);
+        }
         polling.pause(*now);
         let mut core = self.lock();
         let came = self.drive(&mut core);
@@ -326,7 +333,7 @@ impl<R: Role> Endpoint<R> {
             None => Instant::now(),
         };
         if came.is_some_and(|count| count > 0) {
-            polling.restart(*now);
+            polling.expect(*now);
         }
         core
     }
@@ -400,9 +407,9 @@ impl<R: Role> Endpoint<R> {
     }
 
     fn turns(&self) -> Result<(), DriverError> {
-        let mut polling = Polling::new(self.waiting.poll, Instant::now());
+        let mut polling = Polling::new(self.waiting.poll, Instant::now(), Pace::default());
         let mut watch = Watch { driven: 0, slack: SLACK };
-        let mut errands = Errands { means: self.lock().role.means(), list: Vec::new() };
+        let mut errands = Errands { means: self.lock().role.means(), list: Vec::new(), woke: false };
         let (mut look, mut rested) = (true, false);
         loop {
             let Some(mut core) = self.enter(look) else {
@@ -428,10 +435,12 @@ impl<R: Role> Endpoint<R> {
             }
             let now = now.unwrap_or_else(Instant::now);
             if busy {
-                polling.restart(now);
+                polling.expect(now);
             }
             if core.drivers == 0 && polling.goes_on(now) {
-                self.release(core);
+                if self.release(core) | std::mem::take(&mut errands.woke) {
+                    polling.restart(now);
+                }
                 polling.pause(now);
                 look = true;
                 continue;
@@ -455,14 +464,14 @@ impl<R: Role> Endpoint<R> {
     fn run_errands<'a>(
         &'a self,
         mut core: Guard<'a, R>,
-        Errands { means, list }: &mut Errands<R>,
+        Errands { means, list, woke }: &mut Errands<R>,
     ) -> (Guard<'a, R>, Instant) {
         core.role.take_errands(list);
         if list.is_empty() {
             let received = core.driver.instant(core.driver.received_at());
             return (core, received);
         }
-        self.release(core);
+        *woke |= self.release(core);
         // Taking in the whole batch took a while, in which a deadline may have passed.
         let mut now = Instant::now();
         for errand in &mut *list {
@@ -486,6 +495,8 @@ impl<R: Role> Endpoint<R> {
 struct Errands<R: Role> {
     means: R::Means,
     list: Vec<R::Errand>,
+    /// Whether somebody was woken since the thread last polled.
+    woke: bool,
 }
 
 /// How the endpoint's thread goes by whether other threads drive.

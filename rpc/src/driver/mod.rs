@@ -45,7 +45,7 @@ use socket::{BATCH, BULK_BYTES, Departure, Socket};
 
 pub use config::{DriverConfig, DriverError};
 pub use inbox::{Inbox, Incoming, Received};
-pub use polling::{Pause, Polling};
+pub use polling::{Pace, Pause, Polling};
 
 /// How long to wait before a socket that was full is tried again. Whoever sleeps on it wakes for what comes in, not for room; a
 /// network card sends what fills a socket within less.

@@ -6,8 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long to poll between two yields while nobody else wants the processor.
-const YIELD_EVERY: Duration = Duration::from_micros(5);
+/// How long to poll between two yields where others have run. A yield takes as long as to look, and what comes meanwhile waits for its
+/// end; so while nobody else wants the processor it is twice as long after each of them, up to the second.
+const YIELD_EVERY: [Duration; 2] = [Duration::from_micros(5), Duration::from_micros(40)];
 
 /// A yield that takes this long let somebody else run.
 const SHARED: Duration = Duration::from_nanos(1500);
@@ -34,6 +35,41 @@ pub enum Pause {
     Shared,
 }
 
+/// What yields have shown of the processor: whoever polls next begins with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How long to poll between two yields.
+    every: Duration,
+    /// The longest that may become.
+    most: Duration,
+    /// At the first yield after the last [`Polling::expect`], others ran.
+    is_crowded: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { every: YIELD_EVERY[0], most: YIELD_EVERY[1], is_crowded: false }
+    }
+}
+
+impl Pace {
+    /// For whoever looks elsewhere, too, at each yield: it comes no less often where nobody else runs.
+    pub fn steady() -> Pace {
+        Pace { most: YIELD_EVERY[0], ..Pace::default() }
+    }
+}
+
+/// What went before a yield.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// Something that may have woken somebody: that he runs says nothing of others.
+    Work,
+    /// What is answered elsewhere.
+    Request,
+    /// Another yield.
+    Yield,
+}
+
 /// One thread's polling.
 #[derive(Debug)]
 pub struct Polling {
@@ -44,40 +80,45 @@ pub struct Polling {
     strikes: u32,
     rest: Duration,
     rests_until: Instant,
-    /// It waits for an answer, and has not yielded since that was asked for.
-    expects: bool,
-    /// When it last yielded so, others ran.
-    is_crowded: bool,
+    before: Before,
+    pace: Pace,
 }
 
 impl Polling {
-    /// Polls from `now` on, for `length` at a time.
-    pub fn new(length: Duration, now: Instant) -> Polling {
-        Polling {
+    /// Polls from `now` on, for `length` at a time, for what others are to send.
+    pub fn new(length: Duration, now: Instant, pace: Pace) -> Polling {
+        let mut polling = Polling {
             length,
-            until: now + length,
-            yield_at: now + YIELD_EVERY,
+            until: now,
+            yield_at: now,
             strikes: 0,
             rest: REST[0],
             rests_until: now,
-            expects: false,
-            is_crowded: false,
-        }
+            before: Before::Request,
+            pace,
+        };
+        polling.expect(now);
+        polling
+    }
+
+    /// What its yields have shown.
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Something was done at `now`: more may come soon.
     pub fn restart(&mut self, now: Instant) {
         self.extend(now);
-        self.expects = false;
+        self.before = Before::Work;
         // Whoever was woken by what was done is to run first.
         self.yield_at = now;
     }
 
-    /// The last request left at `now`, and nobody was woken: what comes next is the answer, unless others want the processor.
+    /// The last datagram left at `now`, and nobody was woken: what comes next answers it, unless others want the processor.
     pub fn expect(&mut self, now: Instant) {
         self.extend(now);
-        self.expects = true;
-        self.yield_at = if self.is_crowded { now } else { now + YIELD_EVERY };
+        self.before = Before::Request;
+        self.yield_at = if self.pace.is_crowded { now } else { now + self.pace.every };
     }
 
     fn extend(&mut self, now: Instant) {
@@ -112,12 +153,17 @@ impl Polling {
     }
 
     fn yielded(&mut self, back: Instant, took: Duration) -> Pause {
-        if std::mem::take(&mut self.expects) {
-            self.is_crowded = took >= SHARED;
+        let before = std::mem::replace(&mut self.before, Before::Yield);
+        if before == Before::Request {
+            self.pace.is_crowded = took >= SHARED;
         }
         if took < SHARED {
-            self.yield_at = back + YIELD_EVERY;
+            self.pace.every = (2 * self.pace.every).min(self.pace.most);
+            self.yield_at = back + self.pace.every;
             return Pause::Alone;
+        }
+        if before != Before::Work {
+            self.pace.every = YIELD_EVERY[0];
         }
         self.strikes += 1;
         if took >= LATE {
@@ -137,7 +183,7 @@ mod tests {
 
     fn polling() -> (Polling, Instant) {
         let now = Instant::now();
-        (Polling::new(100 * US, now), now)
+        (Polling::new(100 * US, now, Pace::default()), now)
     }
 
     #[test]
@@ -173,9 +219,28 @@ mod tests {
     }
 
     #[test]
+    fn who_is_alone_yields_ever_less_often_and_who_comes_next_knows_it() {
+        let (mut polling, now) = polling();
+        for every in [10, 20, 40, 40].map(|us| us * US) {
+            assert_eq!(polling.yielded(now, SHARED / 2), Pause::Alone);
+            assert_eq!(polling.yield_at, now + every);
+        }
+        assert_eq!(Polling::new(100 * US, now, polling.pace()).yield_at, now + YIELD_EVERY[1]);
+        // Whoever was woken by what was done is no other.
+        polling.restart(now);
+        polling.yielded(now, SHARED);
+        assert_eq!(polling.pace.every, YIELD_EVERY[1]);
+        polling.yielded(now, SHARED);
+        assert_eq!(polling.pace.every, YIELD_EVERY[0]);
+        let mut steady = Polling::new(100 * US, now, Pace::steady());
+        steady.yielded(now, SHARED / 2);
+        assert_eq!(steady.yield_at, now + YIELD_EVERY[0]);
+    }
+
+    #[test]
     fn polling_of_no_length_never_begins() {
         let now = Instant::now();
-        let mut polling = Polling::new(Duration::ZERO, now);
+        let mut polling = Polling::new(Duration::ZERO, now, Pace::default());
         polling.restart(now);
         assert!(!polling.goes_on(now));
     }
