@@ -26,7 +26,7 @@ mod waiters;
 mod watch;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use protocol::barrier::Barrier;
@@ -199,9 +199,8 @@ impl Engine {
     }
 
     /// Does what there is to do at `now`, without waiting.
-    fn turn(&mut self, ready: Ready, now: Instant) -> Result<Turn, Fatal> {
+    fn turn(&mut self, ready: Ready, mut now: Time) -> Result<Turn, Fatal> {
         let mut turn = Turn::Idle;
-        let mut now = self.driver.time(now);
         let mut answers = ready.socket || ready.timer || now - self.received_at >= RECEIVE_EVERY;
         self.faulted = false;
         if ready.faults {
@@ -248,9 +247,9 @@ impl Engine {
         }
     }
 
-    /// When the socket was last looked at, on the process's clock.
-    fn looked_at(&self) -> Instant {
-        self.driver.instant(self.received_at)
+    /// When the socket was last looked at.
+    fn looked_at(&self) -> Time {
+        self.received_at
     }
 
     /// When there is something to do even though nothing comes.

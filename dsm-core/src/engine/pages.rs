@@ -3,7 +3,7 @@
 use protocol::message::{Access, PageMessage};
 use protocol::sequential::{Effect, Unallocated};
 use protocol::{Epoch, Message, NodeId, Page};
-use rpc::time::Time;
+use rpc::time::{self, Time};
 use rpc::transport::Channel;
 use smallvec::SmallVec;
 
@@ -319,7 +319,7 @@ impl Engine {
         // What is earned for one page must not stay for the next: a page that was here already is mapped and not held.
         self.held_until = None;
         if !self.waiting_faults.is_empty() {
-            let now = self.driver.now();
+            let now = time::now();
             let (waited, held_until) = (&mut self.stats.fault_wait, &mut self.held_until);
             let (holds, region, resumed) = (&mut self.holds, self.region, &mut self.resumed);
             self.waiting_faults.retain(|fault| {

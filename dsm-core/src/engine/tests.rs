@@ -110,7 +110,7 @@ impl Scene {
         let guard = Instant::now();
         while !done(self) {
             assert!(guard.elapsed() < Duration::from_secs(60), "{:?}", self.engine.stats());
-            self.engine.turn(Ready::ALL, Instant::now()).unwrap();
+            self.engine.turn(Ready::ALL, rpc::time::now()).unwrap();
             self.puppets.iter_mut().for_each(Puppet::listen);
             std::thread::yield_now();
         }
@@ -122,7 +122,7 @@ impl Scene {
         let reader = std::thread::spawn(move || region.load::<u64>(page.0 * PAGE_BYTES as u64));
         nix::poll::poll(&mut [PollFd::new(region.as_fd(), PollFlags::POLLIN)], 60_000u16).unwrap();
         let faults = self.engine.stats().read_faults;
-        let turn = self.engine.turn(Ready::FAULTS, Instant::now()).unwrap();
+        let turn = self.engine.turn(Ready::FAULTS, rpc::time::now()).unwrap();
         assert_eq!(self.engine.stats().read_faults, faults + 1);
         (turn, reader)
     }
@@ -187,7 +187,7 @@ fn a_node_that_cannot_answer_one_that_has_just_gone_names_its_loss() {
     gone.driver.close(gone.peer.unwrap());
     gone.driver.flush();
     let why = loop {
-        if let Err(why) = scene.engine.turn(Ready::ALL, Instant::now()) {
+        if let Err(why) = scene.engine.turn(Ready::ALL, rpc::time::now()) {
             break why;
         }
     };
@@ -215,7 +215,7 @@ fn each_round_of_the_barrier_is_heard_from_one_node_only() {
 #[test]
 fn a_program_that_faults_without_end_on_its_own_pages_does_not_keep_the_engine_from_the_network() {
     let Some(mut scene) = Scene::at_home(2, 2, node(0)) else { return };
-    while scene.engine.turn(Ready::ALL, Instant::now()).unwrap() != Turn::Idle {}
+    while scene.engine.turn(Ready::ALL, rpc::time::now()).unwrap() != Turn::Idle {}
     let received = |scene: &Scene| scene.engine.stats().messages_received;
     let acquire = Message::Lock(LockMessage::Acquire { lock: LockId(0), request: RequestId(1) });
     scene.puppet(1).say(&acquire, &[]);

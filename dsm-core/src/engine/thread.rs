@@ -8,13 +8,13 @@ use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::prctl::set_timerslack;
 use nix::sys::signal::SigSet;
 use protocol::NodeId;
 use rpc::driver::{Pace, Pause, Polling};
-use rpc::time::Time;
+use rpc::time::{self, Time};
 
 use super::fatal::die;
 use super::next_fault::NextFault;
@@ -115,7 +115,7 @@ impl Shared {
         account: fn(&mut Stats) -> &mut Duration,
         work: impl FnOnce(&mut Engine, &Arc<Signal>) -> Result<bool, Fatal>,
     ) -> Option<u64> {
-        let (start, signal) = (Instant::now(), Signal::new());
+        let (start, signal) = (time::now(), Signal::new());
         let mut seat = self.lock();
         let begun = self.check(&mut seat, |engine| work(engine, &signal));
         if begun && signal.poll().is_none() {
@@ -129,7 +129,7 @@ impl Shared {
                     std::thread::park();
                 }
                 seat = self.lock();
-                end = Instant::now();
+                end = time::now();
             }
             *account(&mut seat.engine.stats) += end - start;
         }
@@ -143,7 +143,7 @@ impl Shared {
         mut seat: MutexGuard<'s, Seat>,
         awaited: Awaited,
         signal: &Signal,
-        start: Instant,
+        start: Time,
     ) -> MutexGuard<'s, Seat> {
         let mut polling = Polling::new(self.poll, start, seat.pace);
         if !polling.goes_on(start) {
@@ -168,7 +168,7 @@ impl Shared {
                     engine.turn(Ready::SOCKET, now)?;
                     Ok(engine.looked_at())
                 }),
-                Err(_) => Instant::now(),
+                Err(_) => time::now(),
             };
             if signal.poll().is_some() || !polling.goes_on(now) {
                 break;
@@ -200,7 +200,7 @@ impl Shared {
 
     /// Lets the timer ring when the engine has something to do, or earlier.
     fn set_timer(&self, seat: &mut Seat) -> Result<(), Fatal> {
-        let now = seat.engine.driver.now();
+        let now = time::now();
         // Who looks for datagrams may lose the processor while the socket wakes nobody.
         let driven = self.drivers.load(Ordering::Relaxed) > 0;
         let sleep_max = if driven { self.poll + DRIVE_SLACK } else { SLEEP_MAX };
@@ -230,7 +230,7 @@ impl Shared {
         // The program's signal handlers may touch the region; on this thread nobody would serve that.
         SigSet::all().thread_block()?;
         set_timerslack(1)?;
-        let mut last_turn = Instant::now();
+        let mut last_turn = time::now();
         let mut polling = Polling::new(self.poll, last_turn, Pace::steady());
         let mut next_fault = NextFault::default();
         let (mut ready, mut parked) = (Ready::ALL, 0);
@@ -240,7 +240,7 @@ impl Shared {
             if ready.timer {
                 seat.rings_at = Time::MAX;
             }
-            let now = Instant::now();
+            let now = time::now();
             if now - last_turn > DEAD_AFTER && seat.engine.is_missed() {
                 return Err(Fatal::Fenced { seconds: (now - last_turn).as_secs_f64() });
             }
@@ -255,7 +255,7 @@ impl Shared {
             next_fault.learn(turn, seat.engine.faulted);
             match turn {
                 Turn::Idle => {}
-                Turn::Asked => polling.expect(Instant::now()),
+                Turn::Asked => polling.expect(time::now()),
                 Turn::Worked | Turn::Resumed => polling.restart(now),
             }
             let polls = polling.goes_on(now) && self.drivers.load(Ordering::Relaxed) == 0;
@@ -271,7 +271,7 @@ impl Shared {
     }
 
     /// Where to look next, after a turn that began at `now`.
-    fn poll(&self, polling: &mut Polling, next_fault: &mut NextFault, now: Instant) -> Result<Ready, Fatal> {
+    fn poll(&self, polling: &mut Polling, next_fault: &mut NextFault, now: Time) -> Result<Ready, Fatal> {
         if next_fault.is_likely() {
             return Ok(Ready::FAULTS);
         }
@@ -308,7 +308,7 @@ mod tests {
             let mut seat = shared.lock();
             seat.rings_at = Time::MAX;
             shared.set_timer(&mut seat).unwrap();
-            seat.rings_at - seat.engine.driver.now()
+            seat.rings_at - time::now()
         };
         assert!(sleep(1) <= poll + DRIVE_SLACK);
         assert!(sleep(0) > poll + DRIVE_SLACK);

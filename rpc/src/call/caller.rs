@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::driver::{Driver, Incoming};
 use crate::time::Time;
@@ -78,7 +78,6 @@ impl Caller {
         if let Some(failure) = &self.failure {
             return Err(CallError::new(CallErrorKind::Closed(failure.clone()), Ran::No));
         }
-        let began = driver.time(began);
         let call = self.table.begin(target, began, timeout, arguments)?;
         self.counters.calls += 1;
         if self.unsent.len() > 2 * self.table.len() {
@@ -305,7 +304,7 @@ impl Role for Caller {
 
     fn take_errands(&mut self, _errands: &mut Vec<Self::Errand>) {}
 
-    fn run(_means: &(), errand: &mut Self::Errand, _now: Instant) {
+    fn run(_means: &(), errand: &mut Self::Errand, _now: Time) {
         match *errand {}
     }
 

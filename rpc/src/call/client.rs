@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,7 @@ use crate::Security;
 use crate::codec::{self, ByteOrder, Encoded};
 use crate::driver::{Driver, DriverConfig};
 use crate::names;
+use crate::time::{self, Time};
 use crate::transport::Counters;
 
 use super::caller::Caller;
@@ -206,9 +207,9 @@ impl Client {
         if let Err(error) = codec::encode_lending(self.order, arguments, &mut buffer) {
             return Err(CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No));
         }
-        let began = Instant::now();
+        let began = time::now();
         let deadline = Context::current_deadline();
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(began));
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline - began);
         let timeout = self.timeout.min(left);
         if timeout.is_zero() {
             return Err(CallError::new(CallErrorKind::Timeout(timeout), Ran::No));
@@ -243,7 +244,7 @@ impl From<CallKind> for How {
 pub(crate) struct Request {
     pub(crate) target: Target,
     /// When its time began, with its arguments encoded: what passes until it is sent counts.
-    pub(crate) began: Instant,
+    pub(crate) began: Time,
     pub(crate) timeout: Duration,
     /// Encoded.
     pub(crate) arguments: Encoded,
@@ -294,11 +295,10 @@ impl Shared {
         let (mut core, now) = match self.endpoint.try_lock() {
             Some(core) => (core, request.began),
             // That took a while, behind others.
-            None => (self.endpoint.lock(), Instant::now()),
+            None => (self.endpoint.lock(), time::now()),
         };
         let inner = &mut *core;
-        let time = inner.driver.time(now);
-        let begun = inner.role.begin(&mut inner.driver, time, request);
+        let begun = inner.role.begin(&mut inner.driver, now, request);
         match begun {
             Ok(call) => self.wait_in(core, now, call),
             Err(error) => {
@@ -312,7 +312,7 @@ impl Shared {
     pub(crate) fn start(&self, request: Request) -> Result<CallId, CallError> {
         let mut core = self.endpoint.lock();
         let inner = &mut *core;
-        let now = inner.driver.now();
+        let now = time::now();
         let begun = inner.role.begin(&mut inner.driver, now, request);
         if core.is_awake() || core.role.counters().in_flight > EAGER_CALLS {
             self.endpoint.flush_soon(&mut core);
@@ -326,10 +326,10 @@ impl Shared {
     pub(crate) fn wait(&self, call: CallId) -> Outcome {
         let before = self.endpoint.lock().role.register(call, None);
         drop(before);
-        self.wait_in(self.endpoint.lock(), Instant::now(), call)
+        self.wait_in(self.endpoint.lock(), time::now(), call)
     }
 
-    fn wait_in(&self, core: MutexGuard<'_, Core<Caller>>, now: Instant, call: CallId) -> Outcome {
+    fn wait_in(&self, core: MutexGuard<'_, Core<Caller>>, now: Time, call: CallId) -> Outcome {
         // Who stood there before is a thread or a bell: to drop that does nothing.
         self.endpoint.wait(core, now, |role| role.take(call), |role, waiter| drop(role.register(call, waiter)))
     }

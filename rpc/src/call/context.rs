@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::time::{self, Time};
+
 thread_local! {
     static CURRENT: RefCell<Context> = const { RefCell::new(Context::BACKGROUND) };
 }
@@ -22,7 +24,7 @@ thread_local! {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Context {
-    deadline: Option<Instant>,
+    deadline: Option<Time>,
     given_up: Option<Arc<AtomicBool>>,
 }
 
@@ -30,7 +32,7 @@ impl Context {
     /// Of threads that serve no call: no deadline, nobody who could give up.
     pub const BACKGROUND: Context = Context { deadline: None, given_up: None };
 
-    pub(crate) fn new(deadline: Option<Instant>, given_up: Option<Arc<AtomicBool>>) -> Self {
+    pub(crate) fn new(deadline: Option<Time>, given_up: Option<Arc<AtomicBool>>) -> Self {
         Context { deadline, given_up }
     }
 
@@ -40,25 +42,29 @@ impl Context {
     }
 
     /// The deadline of the call that this thread serves.
-    pub(crate) fn current_deadline() -> Option<Instant> {
+    pub(crate) fn current_deadline() -> Option<Time> {
         CURRENT.with_borrow(|context| context.deadline)
     }
 
     /// When the caller stops waiting; none if it never does.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.deadline.map(Instant::from)
     }
 
     /// How long the caller is still going to wait; none: for ever.
     pub fn time_left(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.map(|deadline| deadline - time::now())
     }
 
     /// Whether nobody waits for the result any more: the caller gave the call up (it dropped its future), or its time is over. A
     /// handler that takes long should look now and then, and may then end with any result: nobody reads it.
     pub fn is_cancelled(&self) -> bool {
-        self.given_up.as_ref().is_some_and(|given_up| given_up.load(Ordering::Relaxed))
-            || self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+        self.given_up.as_ref().is_some_and(|given_up| given_up.load(Ordering::Relaxed)) || !self.is_in_time(time::now())
+    }
+
+    /// Whether at `now` its caller still waits.
+    pub(crate) fn is_in_time(&self, now: Time) -> bool {
+        self.deadline.is_none_or(|deadline| deadline > now)
     }
 
     /// Does `work` in this context: for threads that a handler starts, and to give calls a common deadline. A future makes its call
@@ -70,7 +76,7 @@ impl Context {
 
     /// A context whose deadline is this one, or the one of the current context if that is earlier.
     pub fn until(deadline: Instant) -> Context {
-        let current = Context::current();
+        let (current, deadline) = (Context::current(), Time::from(deadline));
         Context { deadline: Some(current.deadline.map_or(deadline, |other| other.min(deadline))), ..current }
     }
 }

@@ -10,12 +10,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::eventfd::EventFd;
 
 use crate::driver::{Driver, DriverError, Inbox, Incoming, Pace, Polling};
-use crate::time::Time;
+use crate::time::{self, Time};
 
 use super::bell::{Alarm, new_bell, ring, sleep};
 use super::error::StartError;
@@ -53,7 +53,7 @@ pub(crate) trait Role: Send + 'static {
     /// What errands take: always the same.
     fn means(&self) -> Self::Means;
     /// Does an errand, without the mutex; it is `now`.
-    fn run(means: &Self::Means, errand: &mut Self::Errand, now: Instant);
+    fn run(means: &Self::Means, errand: &mut Self::Errand, now: Time);
     /// An errand is done.
     fn done(&mut self, driver: &mut Driver, errand: Self::Errand);
     /// Does what is due, after each batch.
@@ -280,14 +280,13 @@ impl<R: Role> Endpoint<R> {
     pub(crate) fn wait<'a, T>(
         &'a self,
         mut core: Guard<'a, R>,
-        start: Instant,
+        start: Time,
         mut take: impl FnMut(&mut R) -> Option<T>,
         mut register: impl FnMut(&mut R, Option<Wake>),
     ) -> T {
         core.drivers += 1;
         // What is waited for may not have been sent yet.
-        let now = core.driver.time(start);
-        core.driver.flush_at(now);
+        core.driver.flush_at(start);
         self.rearm(&mut core);
         let mut now = start;
         let mut polling = Polling::new(self.waiting.poll, now, core.pace);
@@ -299,7 +298,7 @@ impl<R: Role> Endpoint<R> {
                 self.poll(core, &mut polling, &mut now)
             } else {
                 let core = if core.led { self.follow(core, &mut register) } else { self.lead(core, &mut register) };
-                now = Instant::now();
+                now = time::now();
                 // What woke it may be the first piece of a long answer: the others follow more quickly than it would wake again.
                 polling.expect(now);
                 core
@@ -321,7 +320,7 @@ impl<R: Role> Endpoint<R> {
     }
 
     /// Lets others run, and looks for datagrams.
-    fn poll<'a>(&'a self, core: Guard<'a, R>, polling: &mut Polling, now: &mut Instant) -> Guard<'a, R> {
+    fn poll<'a>(&'a self, core: Guard<'a, R>, polling: &mut Polling, now: &mut Time) -> Guard<'a, R> {
         if self.release(core) {
             polling.restart(*now);
         }
@@ -329,8 +328,8 @@ impl<R: Role> Endpoint<R> {
         let mut core = self.lock();
         let came = self.drive(&mut core);
         *now = match came {
-            Some(_) => core.driver.instant(core.driver.received_at()),
-            None => Instant::now(),
+            Some(_) => core.driver.received_at(),
+            None => time::now(),
         };
         if came.is_some_and(|count| count > 0) {
             polling.expect(*now);
@@ -407,7 +406,7 @@ impl<R: Role> Endpoint<R> {
     }
 
     fn turns(&self) -> Result<(), DriverError> {
-        let mut polling = Polling::new(self.waiting.poll, Instant::now(), Pace::default());
+        let mut polling = Polling::new(self.waiting.poll, time::now(), Pace::default());
         let mut watch = Watch { driven: 0, slack: SLACK };
         let mut errands = Errands { means: self.lock().role.means(), list: Vec::new(), woke: false };
         let (mut look, mut rested) = (true, false);
@@ -422,18 +421,18 @@ impl<R: Role> Endpoint<R> {
             core.asleep_until = Time::ZERO;
             core.listens = false;
             let (mut busy, mut now) = (false, None);
-            if look || core.next_due() <= core.driver.now() {
-                busy = core.turn()? > 0;
-                let (after, at) = self.run_errands(core, &mut errands);
+            if look || core.next_due() <= time::now() {
+                let count = core.turn()?;
+                busy = count > 0;
+                let (after, at) = self.run_errands(core, &mut errands, count);
                 (core, now) = (after, Some(at));
             }
-            let time = now.map_or_else(|| core.driver.now(), |now| core.driver.time(now));
-            core.driver.flush_at(time);
+            let now = now.unwrap_or_else(time::now);
+            core.driver.flush_at(now);
             if core.role.finished() {
                 self.release(core);
                 return Ok(());
             }
-            let now = now.unwrap_or_else(Instant::now);
             if busy {
                 polling.expect(now);
             }
@@ -445,7 +444,7 @@ impl<R: Role> Endpoint<R> {
                 look = true;
                 continue;
             }
-            let now = core.driver.now();
+            let now = time::now();
             let until = watch.until(&mut core, now);
             let listens = core.listens;
             self.release(core);
@@ -460,23 +459,26 @@ impl<R: Role> Endpoint<R> {
         if asked { Some(self.lock()) } else { self.try_lock() }
     }
 
-    /// Does without the mutex what came of the last turn. Says what the time is after it.
+    /// Does without the mutex what came of the last turn, of `count` datagrams. Says what the time is after it.
     fn run_errands<'a>(
         &'a self,
         mut core: Guard<'a, R>,
         Errands { means, list, woke }: &mut Errands<R>,
-    ) -> (Guard<'a, R>, Instant) {
+        count: usize,
+    ) -> (Guard<'a, R>, Time) {
         core.role.take_errands(list);
+        let mut now = core.driver.received_at();
         if list.is_empty() {
-            let received = core.driver.instant(core.driver.received_at());
-            return (core, received);
+            return (core, now);
         }
         *woke |= self.release(core);
-        // Taking in the whole batch took a while, in which a deadline may have passed.
-        let mut now = Instant::now();
+        if count > 1 {
+            // Taking in the whole batch took a while, in which a deadline may have passed.
+            now = time::now();
+        }
         for errand in &mut *list {
             R::run(means, errand, now);
-            now = Instant::now();
+            now = time::now();
         }
         let mut core = self.lock();
         let Core { driver, role, .. } = &mut *core;

@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::codec::{self, ByteOrder, Encoded};
+use crate::time::Time;
 
 use super::context::Context;
 use super::error::put_text;
@@ -43,8 +43,8 @@ impl Served {
     }
 
     /// Runs it, unless it is too late; it is `now`.
-    pub(crate) fn run(&mut self, services: &Services, context: &Context, now: Instant) {
-        if context.deadline().is_none_or(|deadline| deadline > now) {
+    pub(crate) fn run(&mut self, services: &Services, context: &Context, now: Time) {
+        if context.is_in_time(now) {
             self.status = context.enter(|| execute(services, &mut self.job, &mut self.body));
         }
     }

@@ -5,10 +5,11 @@ use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::codec::{self, ByteOrder, Encoded};
 use crate::names::{BinderClient, Entry, NameError};
+use crate::time::{self, Time};
 
 use super::body::Body;
 use super::client::{ClientConfig, Request, Shared};
@@ -101,7 +102,7 @@ pub(crate) struct NamedCall {
     named: Arc<Named>,
     target: Target,
     arguments: Encoded,
-    began: Instant,
+    began: Time,
     timeout: Duration,
     phase: Phase,
     /// Servers that have failed this call.
@@ -232,12 +233,12 @@ impl NamedCall {
         codec::encode_lending(ByteOrder::Network, &(&self.named.name,), &mut arguments)
             .map_err(|error| CallError::new(CallErrorKind::Unencodable(error.to_string()), Ran::No))?;
         let target = Target { service: BinderClient::ID, method: RESOLVE.id(), how: How::Idempotent };
-        self.named.binder.start(Request { target, began: Instant::now(), timeout: self.left() / 2, arguments })
+        self.named.binder.start(Request { target, began: time::now(), timeout: self.left() / 2, arguments })
     }
 
     fn call(&mut self, server: Server) -> Result<Option<Outcome>, CallError> {
         let (target, arguments) = (self.target, self.arguments.clone());
-        let request = Request { target, began: Instant::now(), timeout: self.left(), arguments };
+        let request = Request { target, began: time::now(), timeout: self.left(), arguments };
         let call = server.shared.start(request)?;
         if self.target.how == How::Oneway {
             return Ok(Some(Ok((Status::Done, Body::default()))));
@@ -293,7 +294,7 @@ impl NamedCall {
     }
 
     fn left(&self) -> Duration {
-        self.timeout.saturating_sub(self.began.elapsed())
+        self.timeout.saturating_sub(time::now() - self.began)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use crate::codec::Encoded;
+use crate::time;
 
 use super::context::Context;
 use super::endpoint::Endpoint;
@@ -62,10 +62,9 @@ fn run(endpoint: &Endpoint<Serving>, services: &Services) {
     loop {
         let inner = &mut *core;
         if let Some(job) = inner.role.begin(&mut inner.driver, &given_up) {
-            let deadline = job.deadline.map(|deadline| inner.driver.instant(deadline));
             endpoint.leave(core);
-            let context = Context::new(deadline, Some(Arc::clone(&given_up)));
-            let (mut served, began) = (Served::new(job, buffer), Instant::now());
+            let context = Context::new(job.deadline, Some(Arc::clone(&given_up)));
+            let (mut served, began) = (Served::new(job, buffer), time::now());
             served.run(services, &context, began);
             drop(context);
             core = endpoint.lock();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::codec::Encoded;
 use crate::driver::{Driver, Incoming};
-use crate::time::Time;
+use crate::time::{self, Time};
 use crate::transport::{BootEpoch, Channel, Peer};
 
 use super::body::Arrived;
@@ -107,7 +107,7 @@ impl Serving {
     pub(crate) fn begin(&mut self, driver: &mut Driver, given_up: &Arc<AtomicBool>) -> Option<Job> {
         loop {
             let job = self.queue.pop()?;
-            if job.is_late(driver.now()) {
+            if job.is_late(time::now()) {
                 self.expire(driver, job);
                 continue;
             }
@@ -130,12 +130,12 @@ impl Serving {
         &mut self,
         driver: &mut Driver,
         served: Served,
-        began: Instant,
+        began: Time,
         given_up: &Arc<AtomicBool>,
     ) -> Encoded {
         self.running.retain(|running| !Arc::ptr_eq(&running.given_up, given_up));
         if served.status != Status::Expired {
-            self.queue.learn(served.job.service, served.job.call.method, began.elapsed());
+            self.queue.learn(served.job.service, served.job.call.method, time::now() - began);
         }
         self.answer(driver, served, given_up.load(Ordering::Relaxed))
     }
@@ -211,7 +211,7 @@ impl Serving {
     /// The workers have ended: the endpoint's thread ends too, as soon as the last replies are acknowledged.
     pub(crate) fn linger(&mut self, driver: &Driver) {
         if self.phase != Phase::Finished {
-            let now = driver.now();
+            let now = time::now();
             self.phase = Phase::Lingering(now + LINGER);
             self.finish(driver, now);
         }
@@ -298,7 +298,7 @@ impl Serving {
         let arguments = self.queue.keep(arguments);
         let job = Job { peer, client, call, deadline, service, arguments, expected };
         if inline {
-            let context = Context::new(job.deadline.map(|deadline| driver.instant(deadline)), None);
+            let context = Context::new(job.deadline, None);
             let body = self.buffers.pop().unwrap_or_default();
             self.errands.push(Errand { served: Served::new(job, body), context });
             return Ok(());
@@ -389,7 +389,7 @@ impl Role for Serving {
         errands.append(&mut self.errands);
     }
 
-    fn run(services: &Arc<Services>, Errand { served, context }: &mut Errand, now: Instant) {
+    fn run(services: &Arc<Services>, Errand { served, context }: &mut Errand, now: Time) {
         served.run(services, context, now);
     }
 

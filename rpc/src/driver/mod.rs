@@ -35,10 +35,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::impair::Impairer;
-use crate::time::Time;
+use crate::time::{self, Time};
 use crate::trace::Tracer;
 use crate::transport::{BootEpoch, Channel, Counters, Datagram, Outgoing, Peer, Seed, SendError, Transport};
 use socket::{BATCH, BULK_BYTES, Departure, Socket};
@@ -54,7 +54,7 @@ const SOCKET_FULL_RETRY: Duration = Duration::from_millis(1);
 /// An age of a datagram that is worth knowing.
 const AWAY: Duration = Duration::from_millis(1);
 
-/// A transport with its socket and its clock. One thread at a time uses it.
+/// A transport with its socket, on the clock of [`time::now`]. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Driver {
     socket: Socket,
@@ -63,7 +63,6 @@ pub struct Driver {
     tracer: Option<Tracer>,
     boot: BootEpoch,
     local: SocketAddr,
-    origin: Instant,
     /// The time at which it last looked at the clock to receive.
     received_at: Time,
     /// The latest time that the transport was told.
@@ -93,12 +92,12 @@ impl Driver {
         let local = socket.local_addr().map_err(DriverError::Setup)?;
         let boot = BootEpoch(u64::from_ne_bytes(os_random().map_err(DriverError::Setup)?));
         let seed = Seed::new(os_random().map_err(DriverError::Setup)?);
-        let origin = Instant::now();
+        let now = time::now();
         let trailer_bytes = config.transport.security.protection().trailer_bytes();
         let mut transport = Transport::new(config.transport, boot, seed);
         let tracer = config.trace.map(|trace| {
             transport.keep_unsealed();
-            Tracer::new(trace, local, trailer_bytes, origin)
+            Tracer::new(trace, local, trailer_bytes)
         });
         let to = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let departure = Departure { datagram: Datagram::default(), to };
@@ -109,10 +108,9 @@ impl Driver {
             tracer,
             boot,
             local,
-            origin,
-            received_at: Time::ZERO,
-            told: Time::ZERO,
-            emptied_at: Time::ZERO,
+            received_at: now,
+            told: now,
+            emptied_at: now,
             overdue: false,
             departures: vec![departure; BATCH],
             held: 0..0,
@@ -126,21 +124,6 @@ impl Driver {
         self.local
     }
 
-    /// The driver's clock: time since its birth.
-    pub fn now(&self) -> Time {
-        Time(crate::time::nanoseconds(self.origin.elapsed()))
-    }
-
-    /// A time of the driver's clock on the process's clock.
-    pub fn instant(&self, at: Time) -> Instant {
-        self.origin + Duration::from_nanos(at.0)
-    }
-
-    /// A time of the process's clock on the driver's clock.
-    pub fn time(&self, at: Instant) -> Time {
-        Time(crate::time::nanoseconds(at.saturating_duration_since(self.origin)))
-    }
-
     /// This incarnation.
     pub fn boot(&self) -> BootEpoch {
         self.boot
@@ -148,7 +131,7 @@ impl Driver {
 
     /// See [`Transport::connect`]; [`Self::flush`] puts the hello on the wire.
     pub fn connect(&mut self, addr: SocketAddr) -> Result<Peer, SendError> {
-        let now = self.tell(self.now());
+        let now = self.tell(time::now());
         self.transport.connect(now, addr)
     }
 
@@ -184,7 +167,7 @@ impl Driver {
     pub fn flush(&mut self) {
         // To ask the clock costs more than to find that nothing waits.
         if self.may_flush() {
-            let now = self.now();
+            let now = time::now();
             self.flush_at(now);
         }
     }
@@ -236,7 +219,7 @@ impl Driver {
                 return self.transport.catch_up(now);
             }
             if self.wants_flush() {
-                now = self.tell(self.now());
+                now = self.tell(time::now());
             }
         }
     }
@@ -280,7 +263,7 @@ impl Driver {
             count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
             self.batching.learn(many, count);
         }
-        let now = self.tell(self.now());
+        let now = self.tell(time::now());
         let since_last = now - std::mem::replace(&mut self.received_at, now);
         if count == 0 {
             self.emptied_at = now;
@@ -354,7 +337,7 @@ impl Driver {
 
     /// See [`Transport::close`]; [`Self::flush`] tells the other side.
     pub fn close(&mut self, peer: Peer) {
-        let now = self.tell(self.now());
+        let now = self.tell(time::now());
         self.transport.close(now, peer);
     }
 

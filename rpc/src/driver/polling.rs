@@ -4,7 +4,9 @@
 //! polls for a while and yields the processor in between. It stops when others want the processor: to wake a thread on a busy
 //! processor is cheap, and to keep it from one is not.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::time::{self, Time};
 
 /// How long to poll between two yields where others have run. A yield takes as long as to look, and what comes meanwhile waits for its
 /// end; so while nobody else wants the processor it is twice as long after each of them, up to the second.
@@ -75,18 +77,18 @@ enum Before {
 pub struct Polling {
     /// How long to poll when nothing comes.
     length: Duration,
-    until: Instant,
-    yield_at: Instant,
+    until: Time,
+    yield_at: Time,
     strikes: u32,
     rest: Duration,
-    rests_until: Instant,
+    rests_until: Time,
     before: Before,
     pace: Pace,
 }
 
 impl Polling {
     /// Polls from `now` on, for `length` at a time, for what others are to send.
-    pub fn new(length: Duration, now: Instant, pace: Pace) -> Polling {
+    pub fn new(length: Duration, now: Time, pace: Pace) -> Polling {
         let mut polling = Polling {
             length,
             until: now,
@@ -107,7 +109,7 @@ impl Polling {
     }
 
     /// Something was done at `now`: more may come soon.
-    pub fn restart(&mut self, now: Instant) {
+    pub fn restart(&mut self, now: Time) {
         self.extend(now);
         self.before = Before::Work;
         // Whoever was woken by what was done is to run first.
@@ -115,13 +117,13 @@ impl Polling {
     }
 
     /// The last datagram left at `now`, and nobody was woken: what comes next answers it, unless others want the processor.
-    pub fn expect(&mut self, now: Instant) {
+    pub fn expect(&mut self, now: Time) {
         self.extend(now);
         self.before = Before::Request;
         self.yield_at = if self.pace.is_crowded { now } else { now + self.pace.every };
     }
 
-    fn extend(&mut self, now: Instant) {
+    fn extend(&mut self, now: Time) {
         if now >= self.rests_until + REST[1] {
             self.rest = REST[0];
         }
@@ -132,27 +134,27 @@ impl Polling {
     }
 
     /// A thread that ran has gone to sleep: the processor may be free again.
-    pub fn end_rest(&mut self, now: Instant) {
+    pub fn end_rest(&mut self, now: Time) {
         self.rests_until = self.rests_until.min(now);
     }
 
     /// Whether to look once more.
-    pub fn goes_on(&self, now: Instant) -> bool {
+    pub fn goes_on(&self, now: Time) -> bool {
         now < self.until && self.strikes < STRIKES
     }
 
     /// There was nothing: lets others run, now and then.
-    pub fn pause(&mut self, now: Instant) -> Pause {
+    pub fn pause(&mut self, now: Time) -> Pause {
         if now < self.yield_at {
             return Pause::None;
         }
-        let before = Instant::now();
+        let before = time::now();
         std::thread::yield_now();
-        let back = Instant::now();
+        let back = time::now();
         self.yielded(back, back - before)
     }
 
-    fn yielded(&mut self, back: Instant, took: Duration) -> Pause {
+    fn yielded(&mut self, back: Time, took: Duration) -> Pause {
         let before = std::mem::replace(&mut self.before, Before::Yield);
         if before == Before::Request {
             self.pace.is_crowded = took >= SHARED;
@@ -181,8 +183,8 @@ mod tests {
 
     const US: Duration = Duration::from_micros(1);
 
-    fn polling() -> (Polling, Instant) {
-        let now = Instant::now();
+    fn polling() -> (Polling, Time) {
+        let now = time::now();
         (Polling::new(100 * US, now, Pace::default()), now)
     }
 
@@ -239,7 +241,7 @@ mod tests {
 
     #[test]
     fn polling_of_no_length_never_begins() {
-        let now = Instant::now();
+        let now = time::now();
         let mut polling = Polling::new(Duration::ZERO, now, Pace::default());
         polling.restart(now);
         assert!(!polling.goes_on(now));
@@ -262,8 +264,8 @@ mod tests {
         let (mut polling, mut now) = polling();
         for rest in [2, 4, 8, 16, 32, 32].map(Duration::from_millis) {
             polling.yielded(now, LATE);
-            polling.restart(now + rest - US);
-            assert!(!polling.goes_on(now + rest - US));
+            polling.restart(now + (rest - US));
+            assert!(!polling.goes_on(now + (rest - US)));
             now += rest;
             polling.restart(now);
             assert!(polling.goes_on(now));

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Driver, DriverConfig, Inbox, Incoming};
 use crate::impair::Impairments;
+use crate::time;
 use crate::transport::{Channel, LostReason, Outgoing, Peer};
 
 /// What one driver has seen.
@@ -179,7 +180,7 @@ fn what_a_full_socket_did_not_take_is_offered_again_without_anything_coming_in()
     until(&mut a, &mut b, |a, b| a.ups + b.ups == 2 && a.driver.unacknowledged(peer) == 0);
     // As `flush` leaves it when the socket is full; the loopback interface never lets one fill.
     a.driver.send(peer, Channel(4), &[b"held"]).unwrap();
-    let now = a.driver.now();
+    let now = time::now();
     let loaded = a.driver.load(now);
     a.driver.hold(0..loaded, now);
     let again = a.driver.next_timeout().unwrap();
@@ -187,7 +188,7 @@ fn what_a_full_socket_did_not_take_is_offered_again_without_anything_coming_in()
     let guard = Instant::now();
     while b.messages != [b"held"] {
         assert!(guard.elapsed() < Duration::from_secs(60));
-        if a.driver.now() >= again {
+        if time::now() >= again {
             a.poll(|_, _, _| {});
         }
         b.poll(|_, _, _| {});
@@ -201,7 +202,7 @@ fn what_a_full_socket_did_not_take_is_still_lent_and_given_back_when_it_has_left
     until(&mut a, &mut b, |a, b| a.ups + b.ups == 2 && a.driver.unacknowledged(peer) == 0);
     let owner = Bytes::from(vec![7; 200_000]);
     a.driver.send_message(peer, Channel(4), Outgoing { owner: Some(&owner), ..Outgoing::of(&[&owner]) }).unwrap();
-    let now = a.driver.now();
+    let now = time::now();
     let loaded = a.driver.load(now);
     assert!(loaded == 1 && a.driver.departures[0].datagram.whole().is_none());
     a.driver.hold(0..loaded, now);
@@ -271,7 +272,7 @@ fn one_call_after_another_costs_two_datagrams_each() {
 fn who_looked_at_the_clock_before_others_does_not_turn_the_transports_time_back() {
     let mut side = Side::new(Impairments::default());
     let peer = side.driver.connect("127.0.0.1:9".parse().unwrap()).unwrap();
-    let (before, later) = (side.driver.now(), side.driver.now() + Duration::from_secs(3_600));
+    let (before, later) = (time::now(), time::now() + Duration::from_secs(3_600));
     assert_eq!(side.driver.tell(later), later);
     side.driver.send(peer, Channel::CALL, &[b"request"]).unwrap();
     assert!(side.driver.wants_flush());

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::time::Time;
+use crate::time::{self, Time};
 
 use super::registry::{Limits, Registry};
 use super::{Binder, Entry, NameError};
@@ -12,20 +12,19 @@ use super::{Binder, Entry, NameError};
 /// Serves names: hand it to a server as `BinderServer::new(NameServer::new(limits))`.
 #[derive(Debug)]
 pub struct NameServer {
-    started: Instant,
     registry: Mutex<Registry>,
 }
 
 impl NameServer {
     /// Without any names.
     pub fn new(limits: Limits) -> Self {
-        NameServer { started: Instant::now(), registry: Mutex::new(Registry::new(limits)) }
+        NameServer { registry: Mutex::new(Registry::new(limits)) }
     }
 
     fn registry(&self) -> (Time, MutexGuard<'_, Registry>) {
         // Every operation leaves the registry in order, or does not begin.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        (Time::ZERO + self.started.elapsed(), registry)
+        (time::now(), registry)
     }
 }
 

@@ -29,7 +29,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::time::{self, Time};
 
 pub use ladder::Ladder;
 pub use pcapng::{Interface, Pcapng};
@@ -66,7 +68,7 @@ pub struct Packet<'a> {
 /// Where endpoints write what they see. Clones write to the same place.
 #[derive(Clone)]
 pub struct Trace {
-    began: Instant,
+    began: Time,
     output: Arc<Mutex<Output>>,
 }
 
@@ -123,7 +125,7 @@ impl Trace {
         let ladder = Ladder::new(Box::new(ladder) as Sink)?;
         let capture = Pcapng::new(Box::new(capture) as Sink, since_1970)?;
         let output = Output { ladder, capture, failure: None };
-        Ok(Trace { began: Instant::now(), output: Arc::new(Mutex::new(output)) })
+        Ok(Trace { began: time::now(), output: Arc::new(Mutex::new(output)) })
     }
 
     /// Why the trace has ended early, if it has.

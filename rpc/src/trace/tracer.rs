@@ -1,7 +1,7 @@
 //! What a driver uses to trace: stands between it and its transport.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::describe::{Fate, describe};
 use super::{Interface, Packet, Trace, Way};
@@ -16,16 +16,13 @@ pub(crate) struct Tracer {
     here: SocketAddr,
     /// Bytes at the end of data datagrams that arrive sealed.
     trailer_bytes: usize,
-    /// From the beginning of the trace to that of the driver's clock.
-    offset: Duration,
     line: String,
 }
 
 impl Tracer {
-    pub(crate) fn new(trace: Trace, here: SocketAddr, trailer_bytes: usize, origin: Instant) -> Self {
-        let offset = origin.saturating_duration_since(trace.began);
+    pub(crate) fn new(trace: Trace, here: SocketAddr, trailer_bytes: usize) -> Self {
         let interface = trace.interface(here);
-        Tracer { trace, interface, here, trailer_bytes, offset, line: String::new() }
+        Tracer { trace, interface, here, trailer_bytes, line: String::new() }
     }
 
     /// [`Transport::receive`], seen.
@@ -80,6 +77,6 @@ impl Tracer {
     }
 
     fn at(&self, now: Time) -> Duration {
-        self.offset + Duration::from_nanos(now.0)
+        now - self.trace.began
     }
 }

@@ -42,7 +42,7 @@ fn check(allocated: &[u64]) {
 /// Of one turn.
 fn allocations(engine: &mut Engine) -> u64 {
     let AllocationInfo { count_total, .. } = allocation_counter::measure(|| {
-        engine.turn(Ready::ALL, Instant::now()).unwrap();
+        engine.turn(Ready::ALL, rpc::time::now()).unwrap();
     });
     count_total
 }
