@@ -43,16 +43,25 @@ impl Alarm {
     /// [`sleep`], for no longer than a nap.
     pub fn nap(&self, [bell, other]: [BorrowedFd<'_>; 2]) -> Result<bool, Errno> {
         self.0.set(Expiration::OneShot(TimeSpec::from_duration(NAP)), TimerSetTimeFlags::empty())?;
-        sleep(&[bell, other, self.0.as_fd()], None)
+        sleep(&[bell, other], Some(self.0.as_fd()), None)
     }
 }
 
-/// Sleeps until one of these, of which the first is a bell and a third an alarm, has something, or the time is over. False: nothing has,
-/// besides the alarm.
-pub(super) fn sleep(watched: &[BorrowedFd<'_>], time: Option<Duration>) -> Result<bool, Errno> {
-    let mut ready: [_; 3] =
-        std::array::from_fn(|place| PollFd::new(watched.get(place).copied().unwrap_or(watched[0]), PollFlags::POLLIN));
-    let ready = &mut ready[..watched.len().min(3)];
+/// The most that can be watched, alarm and all.
+const WATCHED_MAX: usize = 4;
+
+/// Sleeps until one of the `watched`, of which the first is a bell, or the `alarm` has something, or the time is over. False: nothing
+/// has, besides the alarm.
+pub(super) fn sleep(
+    watched: &[BorrowedFd<'_>],
+    alarm: Option<BorrowedFd<'_>>,
+    time: Option<Duration>,
+) -> Result<bool, Errno> {
+    let mut all = watched.iter().copied().chain(alarm);
+    let count = all.clone().count().min(WATCHED_MAX);
+    let mut ready: [_; WATCHED_MAX] =
+        std::array::from_fn(|_| PollFd::new(all.next().unwrap_or(watched[0]), PollFlags::POLLIN));
+    let ready = &mut ready[..count];
     match ppoll(ready, time.map(TimeSpec::from_duration), None) {
         Ok(0) => return Ok(false),
         Ok(_) => {}
@@ -64,7 +73,7 @@ pub(super) fn sleep(watched: &[BorrowedFd<'_>], time: Option<Duration>) -> Resul
         let mut counter = [0; 8];
         let _ = nix::unistd::read(watched[0], &mut counter);
     }
-    Ok(ready.iter().take(2).any(|watched| watched.any().unwrap_or(true)))
+    Ok(ready.iter().take(watched.len()).any(|watched| watched.any().unwrap_or(true)))
 }
 
 #[cfg(test)]

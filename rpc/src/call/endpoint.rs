@@ -6,6 +6,7 @@
 //! nobody has driven for [`SLACK`].
 
 use std::collections::BTreeMap;
+use std::net::UdpSocket;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -349,7 +350,7 @@ impl<R: Role> Endpoint<R> {
         // If the descriptors cannot be waited for, neither can the endpoint's thread: it tells everybody.
         let watched = [self.leaders_bell.as_fd(), self.socket.as_fd()];
         if alarm.is_none_or(|alarm| alarm.nap(watched) != Ok(true)) {
-            let _ = sleep(&watched, None);
+            let _ = sleep(&watched, None, None);
         }
         let mut core = self.lock();
         core.led = false;
@@ -412,7 +413,7 @@ impl<R: Role> Endpoint<R> {
         let (mut look, mut rested) = (true, false);
         loop {
             let Some(mut core) = self.enter(look) else {
-                look = self.sleep(false, Some(SLACK))?;
+                look = self.sleep(false, None, Some(SLACK))?;
                 continue;
             };
             if std::mem::take(&mut rested) {
@@ -446,11 +447,11 @@ impl<R: Role> Endpoint<R> {
             }
             let now = time::now();
             let until = watch.until(&mut core, now);
-            let listens = core.listens;
+            let (listens, lane) = (core.listens, core.driver.lane());
             self.release(core);
             let time = (until < Time::MAX).then(|| until - now);
             rested = until > now;
-            look = !rested || self.sleep(listens, time)?;
+            look = !rested || self.sleep(listens, lane, time)?;
         }
     }
 
@@ -487,9 +488,11 @@ impl<R: Role> Endpoint<R> {
     }
 
     /// Sleeps until somebody rings, datagrams come (if it `listens`), or the time is over. Whether one of the first two.
-    fn sleep(&self, listens: bool, time: Option<Duration>) -> Result<bool, DriverError> {
-        let watched = [self.bell.as_fd(), self.socket.as_fd()];
-        sleep(&watched[..if listens { 2 } else { 1 }], time).map_err(|errno| DriverError::Receive(errno.into()))
+    fn sleep(&self, listens: bool, lane: Option<Arc<UdpSocket>>, time: Option<Duration>) -> Result<bool, DriverError> {
+        let lane = lane.as_ref().map_or(self.socket.as_fd(), |lane| lane.as_fd());
+        let watched = [self.bell.as_fd(), self.socket.as_fd(), lane];
+        let watched = if listens { &watched[..] } else { &watched[..1] };
+        sleep(watched, None, time).map_err(|errno| DriverError::Receive(errno.into()))
     }
 }
 

@@ -178,6 +178,9 @@ impl ServerBuilder {
         let mut driver = Driver::from_socket(socket, self.config)?;
         // What a request has waited is of the time that its caller had left.
         driver.time_arrivals();
+        if !self.waiting.poll.is_zero() {
+            driver.favour();
+        }
         let local_addr = driver.local_addr();
         let services = Arc::new(Services { list: self.services, order: self.order });
         let serving = Serving::new(Arc::clone(&services), self.limits);

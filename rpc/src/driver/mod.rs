@@ -26,6 +26,7 @@ mod arrivals;
 mod config;
 mod drops;
 mod inbox;
+mod lane;
 mod polling;
 mod socket;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::impair::Impairer;
@@ -266,7 +268,9 @@ impl Driver {
         let now = self.tell(time::now());
         let since_last = now - std::mem::replace(&mut self.received_at, now);
         if count == 0 {
-            self.emptied_at = now;
+            if self.socket.is_empty {
+                self.emptied_at = now;
+            }
             if self.is_idle(now) {
                 return Ok(0);
             }
@@ -306,6 +310,18 @@ impl Driver {
     /// Nobody has looked for a while: what comes next may have waited.
     pub(crate) fn rested(&mut self) {
         self.overdue = true;
+        self.socket.rested();
+    }
+
+    /// A peer on the same machine that sends nearly all may get a socket of its own: who sleeps is to watch [`Self::lane`], too, and to
+    /// say when it has ([`Self::rested`]).
+    pub(crate) fn favour(&mut self) {
+        self.socket.favour();
+    }
+
+    /// The socket of such a peer.
+    pub(crate) fn lane(&self) -> Option<Arc<UdpSocket>> {
+        self.socket.lane()
     }
 
     /// Whether [`Self::flush`] would put something on the wire at once.
@@ -354,7 +370,7 @@ impl Driver {
 
     /// The same, with what the socket lost: the kernel is asked, which takes some tens of microseconds.
     pub fn counters(&self) -> Counters {
-        let receive_overflows = drops::dropped(&self.socket.udp).unwrap_or_default();
+        let receive_overflows = self.socket.dropped();
         Counters { receive_overflows, ..self.transport_counters() }
     }
 
@@ -381,7 +397,7 @@ impl Driver {
 
 impl AsFd for Driver {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.udp.as_fd()
+        self.socket.main().as_fd()
     }
 }
 

@@ -4,9 +4,12 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::arrivals::Arrivals;
+use super::drops;
+use super::lane::{self, Traffic, Way};
 use crate::transport::Datagram;
 use crate::transport::send::LENT_MIN;
 use nix::errno::Errno;
@@ -50,15 +53,42 @@ pub(super) struct Departure {
     pub to: SocketAddr,
 }
 
-/// A non-blocking UDP socket.
+/// One of its sockets.
+#[derive(Clone, Debug)]
+struct Line {
+    udp: Arc<UdpSocket>,
+    /// The only peer, where there is one: the socket is connected to it.
+    peer: Option<SocketAddr>,
+}
+
+impl Line {
+    /// See [`Socket::send_one`].
+    fn recv(&self, space: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let flags = RecvFlags::empty();
+        if let Some(peer) = self.peer {
+            return Ok((rustix::net::recv(&self.udp, space, flags)?.1, peer));
+        }
+        let (_, length, from) = rustix::net::recvfrom(&self.udp, space, flags)?;
+        let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+        Ok((length, from.ok_or(ErrorKind::InvalidData)?))
+    }
+}
+
+/// Non-blocking UDP at one address.
 #[derive(Debug)]
 pub(super) struct Socket {
-    pub udp: UdpSocket,
+    main: Line,
+    lane: Option<Line>,
+    /// Who may get a lane; none: nobody.
+    traffic: Option<Traffic>,
     is_v6: bool,
-    /// The only peer, where there is one.
-    dedicated_to: Option<SocketAddr>,
+    buffer_bytes: usize,
     /// Whether the kernel says when each datagram came.
     stamped: bool,
+    /// Whether the last look found nothing, and left nothing out.
+    pub is_empty: bool,
+    /// What lanes that are gone have lost.
+    dropped: u64,
     /// Peers whose hosts said that nothing listens there.
     pub refused: Vec<SocketAddr>,
     /// Peers to whom only datagrams up to this size (UDP payload, bytes) can go.
@@ -67,37 +97,35 @@ pub(super) struct Socket {
 
 impl Socket {
     pub fn new(udp: UdpSocket, buffer_bytes: usize) -> io::Result<Self> {
-        udp.set_nonblocking(true)?;
         let is_v6 = udp.local_addr()?.is_ipv6();
-        // Larger than the administrator's limit if we may; the limit otherwise.
-        if setsockopt(&udp, sockopt::RcvBufForce, &buffer_bytes).is_err() {
-            let _ = setsockopt(&udp, sockopt::RcvBuf, &buffer_bytes);
-        }
-        if setsockopt(&udp, sockopt::SndBufForce, &buffer_bytes).is_err() {
-            let _ = setsockopt(&udp, sockopt::SndBuf, &buffer_bytes);
-        }
-        // The transport finds out by itself what a path carries: no datagram is to be cut on its way, and none to be held back for
-        // what the kernel believes of the path. One that is too large for the link is refused, which is as good as an answer.
-        if is_v6 {
-            set_ipv6_mtu_discover(&udp, Ipv6PathMtuDiscovery::PROBE)?;
-        }
-        // A socket of both families has both options; one of IPv6 alone does without.
-        let v4 = set_ip_mtu_discover(&udp, Ipv4PathMtuDiscovery::PROBE);
-        if !is_v6 {
-            v4?;
-        }
-        // Without this the kernel keeps ICMP errors of an unconnected socket to itself; we can live without them.
-        let _ = if is_v6 {
-            setsockopt(&udp, sockopt::Ipv6RecvErr, &true)
-        } else {
-            setsockopt(&udp, sockopt::Ipv4RecvErr, &true)
-        };
-        Ok(Socket { udp, is_v6, dedicated_to: None, stamped: false, refused: Vec::new(), narrow: Vec::new() })
+        prepare(&udp, is_v6, buffer_bytes)?;
+        Ok(Socket {
+            main: Line { udp: Arc::new(udp), peer: None },
+            lane: None,
+            traffic: None,
+            is_v6,
+            buffer_bytes,
+            stamped: false,
+            is_empty: false,
+            dropped: 0,
+            refused: Vec::new(),
+            narrow: Vec::new(),
+        })
+    }
+
+    /// Where everybody's datagrams come, but for those of the peer that has a lane.
+    pub fn main(&self) -> &UdpSocket {
+        &self.main.udp
+    }
+
+    /// Where that peer's come.
+    pub fn lane(&self) -> Option<Arc<UdpSocket>> {
+        self.lane.as_ref().map(|lane| Arc::clone(&lane.udp))
     }
 
     /// See [`super::Driver::time_arrivals`].
     pub fn stamp(&mut self) {
-        self.stamped = setsockopt(&self.udp, sockopt::ReceiveTimestampns, &true).is_ok();
+        self.stamped = setsockopt(&self.main.udp, sockopt::ReceiveTimestampns, &true).is_ok();
     }
 
     /// Whether batches tell how long their datagrams have waited.
@@ -107,33 +135,114 @@ impl Socket {
 
     /// See [`super::Driver::dedicate`].
     pub fn dedicate(&mut self, to: SocketAddr) -> io::Result<()> {
-        self.udp.connect(to)?;
-        self.dedicated_to = Some(to);
+        self.main.udp.connect(to)?;
+        self.main.peer = Some(to);
         Ok(())
+    }
+
+    /// See [`super::Driver::favour`].
+    pub fn favour(&mut self) {
+        self.traffic = Some(Traffic::default());
+    }
+
+    /// Nobody has looked for a while.
+    pub fn rested(&mut self) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.rested();
+        }
+    }
+
+    /// How many datagrams full receive buffers have cost.
+    pub fn dropped(&self) -> u64 {
+        let lines = [Some(&self.main), self.lane.as_ref()].into_iter().flatten();
+        self.dropped + lines.filter_map(|line| drops::dropped(&line.udp)).sum::<u64>()
     }
 
     /// By the kernel's call itself: the C library's can be cancelled, which takes two locked instructions each.
     fn send_one(&self, Departure { datagram, to }: &Departure) -> io::Result<usize> {
         let flags = SendFlags::empty();
-        let is_dedicated = self.dedicated_to == Some(*to);
+        let Line { udp, peer } = self.lane.as_ref().filter(|lane| lane.peer == Some(*to)).unwrap_or(&self.main);
+        let is_connected = *peer == Some(*to);
         let Some(bytes) = datagram.whole() else {
             let (pieces, mut control) = (datagram.pieces().map(IoSlice::new), SendAncillaryBuffer::default());
-            return Ok(match is_dedicated {
-                true => rustix::net::sendmsg(&self.udp, &pieces, &mut control, flags),
-                false => rustix::net::sendmsg_addr(&self.udp, to, &pieces, &mut control, flags),
+            return Ok(match is_connected {
+                true => rustix::net::sendmsg(udp, &pieces, &mut control, flags),
+                false => rustix::net::sendmsg_addr(udp, to, &pieces, &mut control, flags),
             }?);
         };
-        Ok(match is_dedicated {
-            true => rustix::net::send(&self.udp, bytes, flags),
-            false => rustix::net::sendto(&self.udp, bytes, flags, to),
+        Ok(match is_connected {
+            true => rustix::net::send(udp, bytes, flags),
+            false => rustix::net::sendto(udp, bytes, flags, to),
         }?)
     }
 
     /// Reads what is there: one datagram by the plain call, and more if it is of those that come one after the other; or up to
     /// [`BATCH`] at once when `many` are expected. Returns how many.
     pub fn receive(&mut self, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
+        self.is_empty = false;
+        let ways = match (&self.lane, &mut self.traffic) {
+            (Some(_), Some(traffic)) => traffic.order(),
+            _ => &[Way::Main],
+        };
+        for way in ways {
+            let count = self.receive_over(*way, arrivals, many)?;
+            self.learn(*way, arrivals, count);
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+        self.is_empty = ways.contains(&Way::Main);
+        Ok(0)
+    }
+
+    /// So many datagrams have come this way.
+    fn learn(&mut self, way: Way, arrivals: &Arrivals, count: usize) {
+        let Some(traffic) = &mut self.traffic else { return };
+        let mut senders = (0..count).filter_map(|place| arrivals.from(place));
+        match (way, &self.lane) {
+            (Way::Main, None) => {
+                if let Some(peer) = senders.filter(|from| traffic.saw(*from)).last() {
+                    self.open_lane(peer);
+                }
+            }
+            (Way::Main, Some(lane)) => traffic.passed(senders.filter(|from| lane.peer != Some(*from)).count()),
+            (Way::Lane, _) if senders.next().is_some() => traffic.used(),
+            // Nothing is left in it, as far as is known.
+            (Way::Lane, _) if traffic.is_outnumbered() => self.close_lane(),
+            (Way::Lane, _) => {}
+        }
+    }
+
+    fn open_lane(&mut self, peer: SocketAddr) {
+        let opened = lane::open(&self.main.udp, peer).and_then(|udp| {
+            prepare(&udp, self.is_v6, self.buffer_bytes)?;
+            if self.stamped {
+                setsockopt(&udp, sockopt::ReceiveTimestampns, &true)?;
+            }
+            Ok(Line { udp: Arc::new(udp), peer: Some(peer) })
+        });
+        // It only saves time: where there is none, there will be none.
+        self.traffic = opened.is_ok().then(Traffic::default);
+        self.lane = opened.ok();
+    }
+
+    fn close_lane(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            self.dropped += drops::dropped(&lane.udp).unwrap_or_default();
+        }
+        self.traffic = Some(Traffic::default());
+    }
+
+    fn line(&self, way: Way) -> &Line {
+        match (way, &self.lane) {
+            (Way::Lane, Some(lane)) => lane,
+            _ => &self.main,
+        }
+    }
+
+    fn receive_over(&mut self, way: Way, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
         for _ in 0..ATTEMPTS {
-            let read = if many { self.receive_many(arrivals) } else { self.receive_one(arrivals) };
+            let read = if many { self.receive_many(way, arrivals) } else { self.receive_one(way, arrivals) };
             match read {
                 Ok(count) => return Ok(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
@@ -145,22 +254,11 @@ impl Socket {
         Ok(0)
     }
 
-    /// See [`Self::send_one`].
-    fn recv(&self, space: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let flags = RecvFlags::empty();
-        if let Some(peer) = self.dedicated_to {
-            return Ok((rustix::net::recv(&self.udp, space, flags)?.1, peer));
-        }
-        let (_, length, from) = rustix::net::recvfrom(&self.udp, space, flags)?;
-        let from = from.and_then(|from| SocketAddr::try_from(from).ok());
-        Ok((length, from.ok_or(ErrorKind::InvalidData)?))
-    }
-
-    fn receive_one(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
+    fn receive_one(&mut self, way: Way, arrivals: &mut Arrivals) -> io::Result<usize> {
         let Arrivals { buffer, found, .. } = arrivals;
         let mut count = 0;
         for (slot, space) in found.iter_mut().zip(buffer.chunks_exact_mut(DATAGRAM_BYTES)).take(BULK_RUN) {
-            let read = self.recv(space);
+            let read = self.line(way).recv(space);
             match read {
                 Ok(arrival) => *slot = arrival,
                 Err(error) if count == 0 => return Err(error),
@@ -179,23 +277,29 @@ impl Socket {
         Ok(count)
     }
 
-    fn receive_many(&self, arrivals: &mut Arrivals) -> io::Result<usize> {
+    fn receive_many(&self, way: Way, arrivals: &mut Arrivals) -> io::Result<usize> {
         if self.stamped {
             // The kernel takes off these headers what room it did not need, and nobody gives it back: each batch has new ones.
-            return self.receive_with(arrivals, &mut MultiHeaders::preallocate(BATCH, Some(control_space())));
+            return self.receive_with(way, arrivals, &mut MultiHeaders::preallocate(BATCH, Some(control_space())));
         }
         RECEIVE_HEADERS.with(|headers| {
             let [v4, v6] = headers;
             let mut headers = if self.is_v6 { v6 } else { v4 }.borrow_mut();
-            self.receive_with(arrivals, &mut headers)
+            self.receive_with(way, arrivals, &mut headers)
         })
     }
 
-    fn receive_with(&self, arrivals: &mut Arrivals, headers: &mut MultiHeaders<SockaddrStorage>) -> io::Result<usize> {
+    fn receive_with(
+        &self,
+        way: Way,
+        arrivals: &mut Arrivals,
+        headers: &mut MultiHeaders<SockaddrStorage>,
+    ) -> io::Result<usize> {
         let Arrivals { buffer, found, stamps, .. } = arrivals;
         let mut chunks = buffer.chunks_exact_mut(DATAGRAM_BYTES);
         let mut slices: [_; BATCH] = std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
-        let messages = recvmmsg(self.udp.as_raw_fd(), headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+        let messages =
+            recvmmsg(self.line(way).udp.as_raw_fd(), headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
         let mut count = 0;
         for ((slot, stamp), message) in found.iter_mut().zip(stamps).zip(messages) {
             *stamp = message.cmsgs().ok().and_then(|mut controls| controls.find_map(told));
@@ -254,7 +358,7 @@ impl Socket {
         let count = departures.len().min(BATCH);
         SEND_HEADERS.with(|headers| {
             let mut headers = headers.borrow_mut();
-            let fd = self.udp.as_raw_fd();
+            let fd = self.main.udp.as_raw_fd();
             let (slices, addresses) = (slices.iter().take(count), addresses.get(..count).unwrap_or_default());
             Ok(sendmmsg(fd, &mut headers, slices, addresses, [], MsgFlags::MSG_DONTWAIT)?.count())
         })
@@ -263,7 +367,7 @@ impl Socket {
     /// Sends one datagram that may get lost.
     pub fn send_loosely(&mut self, bytes: &[u8], to: SocketAddr) {
         for _ in 0..ATTEMPTS {
-            match self.udp.send_to(bytes, to) {
+            match self.main.udp.send_to(bytes, to) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => {
                     return self.note_too_large(to, bytes.len());
@@ -274,15 +378,21 @@ impl Socket {
         }
     }
 
-    /// Empties the socket's error queue (or else it would be reported as readable for ever) and notes who refused, and what was too
+    /// Empties the sockets' error queues (or else they would be reported as readable for ever) and notes who refused, and what was too
     /// large for whom.
     fn read_errors(&mut self) {
+        for line in [Some(self.main.clone()), self.lane.clone()].into_iter().flatten() {
+            self.read_errors_of(&line);
+        }
+    }
+
+    fn read_errors_of(&mut self, line: &Line) {
         for _ in 0..BATCH * ATTEMPTS {
             let mut space = [0u8; 64];
             let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
             let mut slices = [IoSliceMut::new(&mut space)];
             let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-            let read = recvmsg::<SockaddrStorage>(self.udp.as_raw_fd(), &mut slices, Some(&mut control), flags);
+            let read = recvmsg::<SockaddrStorage>(line.udp.as_raw_fd(), &mut slices, Some(&mut control), flags);
             let Ok(message) = read else { return };
             let Some(addr) = message.address.as_ref().and_then(standard) else { continue };
             let Ok(controls) = message.cmsgs() else { continue };
@@ -315,6 +425,32 @@ impl Socket {
         self.narrow.retain(|narrow| !own(narrow));
         self.narrow.push((to, limit));
     }
+}
+
+/// Sets what all sockets have in common.
+fn prepare(udp: &UdpSocket, is_v6: bool, buffer_bytes: usize) -> io::Result<()> {
+    udp.set_nonblocking(true)?;
+    // Larger than the administrator's limit if we may; the limit otherwise.
+    if setsockopt(udp, sockopt::RcvBufForce, &buffer_bytes).is_err() {
+        let _ = setsockopt(udp, sockopt::RcvBuf, &buffer_bytes);
+    }
+    if setsockopt(udp, sockopt::SndBufForce, &buffer_bytes).is_err() {
+        let _ = setsockopt(udp, sockopt::SndBuf, &buffer_bytes);
+    }
+    // The transport finds out by itself what a path carries: no datagram is to be cut on its way, and none to be held back for
+    // what the kernel believes of the path. One that is too large for the link is refused, which is as good as an answer.
+    if is_v6 {
+        set_ipv6_mtu_discover(udp, Ipv6PathMtuDiscovery::PROBE)?;
+    }
+    // A socket of both families has both options; one of IPv6 alone does without.
+    let v4 = set_ip_mtu_discover(udp, Ipv4PathMtuDiscovery::PROBE);
+    if !is_v6 {
+        v4?;
+    }
+    // Without this the kernel keeps ICMP errors of an unconnected socket to itself; we can live without them.
+    let _ =
+        if is_v6 { setsockopt(udp, sockopt::Ipv6RecvErr, &true) } else { setsockopt(udp, sockopt::Ipv4RecvErr, &true) };
+    Ok(())
 }
 
 /// Room for what may be said beside a datagram: when it came.

@@ -1,0 +1,171 @@
+//! A socket of its own for the peer that sends nearly all.
+//!
+//! A socket that many may send to has the kernel look for the way to whoever is answered, and write down who has sent, for each datagram:
+//! half a microsecond of a round trip of eight over loopback. So a peer on the same machine that has sent many datagrams in a
+//! row gets a *lane*: a second socket with the same address that is connected to it. The kernel prefers that for what comes from
+//! there (QUIC servers do the same with each of their clients). It goes when the peer falls silent while others send.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Type};
+
+/// So many datagrams in a row earn a lane.
+const EARNED_BY: u32 = 256;
+
+/// While there is a lane, the other socket is looked at once in so many times.
+const LOOKS: u32 = 16;
+
+/// So many datagrams of others, and none over the lane in between, end it.
+const OUTNUMBERED_BY: u32 = 16;
+
+/// Where datagrams come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The socket that anybody may send to.
+    Main,
+    /// The one of a single peer.
+    Lane,
+}
+
+/// Who has earned a lane, and who has lost it.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    latest: Option<SocketAddr>,
+    /// How many datagrams have come from there in a row.
+    run: u32,
+    /// How many have come from others since the last one over the lane.
+    others: u32,
+    looks: u32,
+    /// Nobody has looked for a while.
+    rested: bool,
+}
+
+impl Traffic {
+    /// One datagram has come from `from`, not over a lane. Whether that peer has earned one.
+    pub fn saw(&mut self, from: SocketAddr) -> bool {
+        if self.latest != Some(from) {
+            (self.latest, self.run) = (Some(from), 0);
+        }
+        self.run = self.run.saturating_add(1);
+        self.run == EARNED_BY && from.ip().is_loopback()
+    }
+
+    /// Something has come over the lane.
+    pub fn used(&mut self) {
+        self.others = 0;
+    }
+
+    /// So many have come from others while there is a lane.
+    pub fn passed(&mut self, others: usize) {
+        self.others = self.others.saturating_add(others as u32);
+    }
+
+    /// Whether the lane is of no use any more.
+    pub fn is_outnumbered(&self) -> bool {
+        self.others >= OUTNUMBERED_BY
+    }
+
+    /// Nobody has looked for a while: there may be something anywhere.
+    pub fn rested(&mut self) {
+        self.rested = true;
+    }
+
+    /// Where to look next, while there is a lane: at that, and now and then first at the other, so that what comes over the lane does not
+    /// keep others waiting.
+    pub fn order(&mut self) -> &'static [Way] {
+        self.looks = (self.looks + 1) % LOOKS;
+        match (self.looks, std::mem::take(&mut self.rested)) {
+            (0, _) => &[Way::Main, Way::Lane],
+            (_, true) => &[Way::Lane, Way::Main],
+            (_, false) => &[Way::Lane],
+        }
+    }
+}
+
+/// A socket beside `other`, connected to `peer`.
+pub(super) fn open(other: &UdpSocket, peer: SocketAddr) -> io::Result<UdpSocket> {
+    // The kernel lets nobody but this user share the address, and that only while both say so.
+    setsockopt(other, sockopt::ReusePort, &true)?;
+    let lane = beside(other, peer);
+    setsockopt(other, sockopt::ReusePort, &false)?;
+    lane
+}
+
+fn beside(other: &UdpSocket, peer: SocketAddr) -> io::Result<UdpSocket> {
+    let lane = socket2::Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
+    setsockopt(&lane, sockopt::ReusePort, &true)?;
+    lane.bind(&other.local_addr()?.into())?;
+    lane.connect(&peer.into())?;
+    setsockopt(&lane, sockopt::ReusePort, &false)?;
+    Ok(lane.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn a_lane_is_earned_by_a_run_on_this_machine_and_once_by_each_run() {
+        let mut traffic = Traffic::default();
+        let mut earned = |from, count| (0..count).filter(|_| traffic.saw(from)).count();
+        assert_eq!(earned(addr(1), EARNED_BY - 1), 0);
+        assert_eq!(earned(addr(2), 1), 0);
+        assert_eq!(earned(addr(1), EARNED_BY - 1), 0);
+        assert_eq!(earned(addr(1), 3 * EARNED_BY), 1);
+        assert_eq!(earned("192.0.2.1:9".parse().unwrap(), EARNED_BY), 0);
+    }
+
+    #[test]
+    fn a_lane_is_lost_to_others_while_nothing_comes_over_it() {
+        let mut traffic = Traffic::default();
+        for _ in 0..3 * OUTNUMBERED_BY {
+            traffic.passed(1);
+            assert!(!traffic.is_outnumbered());
+            traffic.used();
+        }
+        traffic.passed(OUTNUMBERED_BY as usize - 1);
+        assert!(!traffic.is_outnumbered());
+        traffic.passed(1);
+        assert!(traffic.is_outnumbered());
+    }
+
+    #[test]
+    fn others_are_looked_for_now_and_then_and_after_a_rest() {
+        let mut traffic = Traffic::default();
+        let orders: Vec<_> = (0..2 * LOOKS).map(|_| traffic.order()).collect();
+        assert_eq!(orders.iter().filter(|order| ***order == [Way::Main, Way::Lane]).count(), 2);
+        traffic.rested();
+        assert_eq!([traffic.order(), traffic.order()], [&[Way::Lane, Way::Main][..], &[Way::Lane]]);
+    }
+
+    #[test]
+    fn a_lane_takes_what_its_peer_sends_and_nothing_else_and_the_address_is_not_for_sharing_afterwards() {
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let here = other.local_addr().unwrap();
+        let (peer, stranger) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let lane = open(&other, peer.local_addr().unwrap()).unwrap();
+        for _ in 0..3 {
+            peer.send_to(b"peer", here).unwrap();
+            stranger.send_to(b"stranger", here).unwrap();
+            let mut bytes = [0; 16];
+            assert_eq!(lane.recv(&mut bytes).unwrap(), 4);
+            assert_eq!(other.recv_from(&mut bytes).unwrap(), (8, stranger.local_addr().unwrap()));
+        }
+        lane.send(b"answer").unwrap();
+        let mut bytes = [0; 16];
+        assert_eq!(peer.recv_from(&mut bytes).unwrap(), (6, here));
+        let thief = socket2::Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
+        setsockopt(&thief, sockopt::ReusePort, &true).unwrap();
+        assert!(thief.bind(&here.into()).is_err());
+        // When it is gone, its peer is one among others.
+        drop(lane);
+        peer.send_to(b"peer", here).unwrap();
+        assert_eq!(other.recv_from(&mut bytes).unwrap().0, 4);
+    }
+}
