@@ -338,8 +338,8 @@ impl Link {
         if ack.cut(self.words_max(is_bare)) {
             flags = flags.with(Flags::CUT);
         }
-        let pings = self.liveness.asks();
-        if pings || !is_bare && self.asks() {
+        let (pings, asks) = (self.liveness.asks(), !is_bare && self.asks());
+        if pings || asks {
             flags = flags.with(Flags::PING);
         }
         cx.counters.pings += u64::from(pings);
@@ -347,7 +347,12 @@ impl Link {
         out.extend_from_slice(&packet.to_be_bytes());
         ack.write(out);
         match content {
-            Content::Frames => self.fill(now, packet, out, lent.as_deref_mut(), cx),
+            Content::Frames => {
+                self.fill(now, packet, out, lent.as_deref_mut(), cx);
+                if asks {
+                    self.unasked_bytes = 0;
+                }
+            }
             Content::Nothing => cx.counters.acks_bare += u64::from(!pings),
             Content::Probed(probe) => out.extend_from_slice(&probe.to_be_bytes()),
             Content::Probe(size) => out.resize(size.saturating_sub(self.guard.protection().trailer_bytes()), 0),
@@ -412,18 +417,15 @@ impl Link {
 
     /// Whether the next datagram, one of many, asks to be acknowledged at once (SCTP does so by a bit, too: RFC 7053). Who sends
     /// knows the window, and so how often it must hear; who receives does not know whether more is coming.
-    fn asks(&mut self) -> bool {
+    fn asks(&self) -> bool {
         let unit = self.congestion.unit();
         if self.send.waiting_bytes() <= unit {
             return false;
         }
-        let window = self.congestion.window();
-        let is_last = self.send.flying_bytes() + 2 * unit > window;
-        let asks = is_last || self.unasked_bytes + unit >= (window / ASKS).max(2 * unit);
-        if asks {
-            self.unasked_bytes = 0;
-        }
-        asks
+        let (window, flying) = (self.congestion.window(), self.send.flying_bytes());
+        // Of what is under way, something earlier may have asked: its answer makes room as well.
+        let is_last = flying + 2 * unit > window && self.unasked_bytes >= flying;
+        is_last || self.unasked_bytes + unit >= (window / ASKS).max(2 * unit)
     }
 
     fn words_max(&self, bare: bool) -> usize {
