@@ -410,10 +410,10 @@ impl<R: Role> Endpoint<R> {
         let mut polling = Polling::new(self.waiting.poll, time::now(), Pace::default());
         let mut watch = Watch { driven: 0, slack: SLACK };
         let mut errands = Errands { means: self.lock().role.means(), list: Vec::new(), woke: false };
-        let (mut look, mut rested) = (true, false);
+        let (mut look, mut rested, mut alone) = (true, false, true);
         loop {
-            let Some(mut core) = self.enter(look) else {
-                look = self.sleep(false, None, Some(SLACK))?;
+            let Some(mut core) = self.enter(look || alone) else {
+                look = self.sleep(false, None, Some(SLACK_BUSY))?;
                 continue;
             };
             if std::mem::take(&mut rested) {
@@ -447,15 +447,16 @@ impl<R: Role> Endpoint<R> {
             }
             let now = time::now();
             let until = watch.until(&mut core, now);
-            let (listens, lane) = (core.listens, core.driver.lane());
+            let lane = core.driver.lane();
+            alone = core.listens;
             self.release(core);
             let time = (until < Time::MAX).then(|| until - now);
             rested = until > now;
-            look = !rested || self.sleep(listens, lane, time)?;
+            look = !rested || self.sleep(alone, lane, time)?;
         }
     }
 
-    /// The mutex, unless nothing is asked of this thread and somebody else has it, who then drives.
+    /// The mutex, unless nothing is asked of this thread, which is not alone, and somebody else has it, who then drives.
     fn enter(&self, asked: bool) -> Option<Guard<'_, R>> {
         if asked { Some(self.lock()) } else { self.try_lock() }
     }
