@@ -299,3 +299,57 @@ fn what_a_full_receive_buffer_lost_is_counted() {
     assert!(full.datagrams_received < 500, "{full:?}");
     assert_eq!(full.receive_overflows + full.datagrams_received, 1_003, "{full:?}");
 }
+
+/// Sends `count` messages, one after the other, and takes the answers.
+fn ping_pong(side: &mut Side, server: &mut Side, peer: Peer, count: usize) {
+    for _ in 0..count {
+        let before = side.messages.len();
+        side.driver.send(peer, Channel::CALL, &[b"request"]).unwrap();
+        side.driver.flush();
+        let guard = Instant::now();
+        while side.messages.len() == before {
+            assert!(guard.elapsed() < Duration::from_secs(60), "{:?}", side.driver.counters());
+            server.poll(|driver, peer, body| driver.send(peer, Channel::CALL, &[body]).unwrap());
+            side.poll(|_, _, _| {});
+        }
+    }
+}
+
+#[test]
+fn who_sends_most_gets_a_lane_which_keeps_nobody_waiting_and_goes_when_others_take_over() {
+    for at in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+        if std::net::UdpSocket::bind(at).is_err() {
+            continue;
+        }
+        let mut server = Side::at(at, Impairments::default());
+        server.driver.favour();
+        server.driver.time_arrivals();
+        let ip = if server.addr().is_ipv4() { "127.0.0.1" } else { "::1" };
+        let here = SocketAddr::new(ip.parse().unwrap(), server.addr().port());
+        let mut clients: Vec<_> = (0..2)
+            .map(|_| Side::at(&SocketAddr::new(ip.parse().unwrap(), 0).to_string(), Impairments::default()))
+            .collect();
+        let peers: Vec<_> = clients.iter_mut().map(|client| client.driver.connect(here).unwrap()).collect();
+        for _ in 0..3 {
+            // Batches are read now and then, and count for as many.
+            for (client, peer) in clients.iter_mut().zip(&peers) {
+                ping_pong(client, &mut server, *peer, 1_000);
+                let lane = server.driver.lane().expect(at);
+                assert_eq!(lane.peer_addr().unwrap(), client.addr(), "{at}");
+            }
+            // In turn, nobody earns one: what there is of one does not keep them waiting.
+            for _ in 0..100 {
+                for (client, peer) in clients.iter_mut().zip(&peers) {
+                    ping_pong(client, &mut server, *peer, 1);
+                }
+            }
+        }
+        for client in &mut clients {
+            assert_eq!((client.lost.len(), client.driver.counters().retransmissions), (0, 0), "{at}");
+        }
+        // A server that comes after this one finds the address free, and no door open beside it.
+        let addr = server.addr();
+        drop(server);
+        std::net::UdpSocket::bind(addr).expect("free");
+    }
+}

@@ -8,6 +8,7 @@ use crate::Key;
 use crate::impair::Impairments;
 use crate::transport::random::Random;
 use crate::transport::{Channel, Peer, TransportConfig};
+use crate::wire::Flags;
 
 /// A message whose bytes follow from its number.
 fn message(number: u64, length: usize) -> Vec<u8> {
@@ -162,6 +163,26 @@ fn a_request_whose_reply_takes_long_is_acknowledged_and_not_sent_again() {
     assert_eq!(network.nodes[0].transport.unacknowledged(client), 0);
     assert_eq!(network.nodes[0].transport.counters().retransmissions, 0);
     assert_eq!(network.nodes[1].transport.counters().acks_bare, before + 1);
+}
+
+#[test]
+fn where_the_window_is_four_datagrams_every_second_one_asks_for_its_acknowledgement() {
+    let config = TransportConfig { window_bytes: 4 * 1_500, ..TransportConfig::plain() };
+    let mut network = Network::new(2, config, Impairments::default());
+    let now = network.now;
+    let peer = network.nodes[0].transport.connect(now, addr(1)).unwrap();
+    network.nodes[0].transport.send(now, peer, Channel(1), &[&[1; 100_000]]).unwrap();
+    network.run_until(Duration::from_secs(10), |network| network.messages(1).len() == 1);
+    network.nodes[0].transport.send(network.now, peer, Channel(1), &[&[2; 100_000]]).unwrap();
+    network.tape = Some(Vec::new());
+    network.run_until(Duration::from_secs(10), |network| network.messages(1).len() == 2);
+    let tape = network.tape.take().unwrap();
+    let large = tape.iter().filter(|(from, _, datagram)| *from == addr(0) && datagram.len() > 1_400);
+    let asks: Vec<bool> = large.map(|(_, _, datagram)| Flags(datagram[4]).has(Flags::PING)).collect();
+    assert!(asks.len() > 60, "{asks:?}");
+    assert!(asks.iter().filter(|asks| **asks).count() <= asks.len().div_ceil(2), "{asks:?}");
+    // In each window some do, or it would not be opened again until the receiver has waited.
+    assert!(asks.windows(4).all(|window| window.contains(&true)), "{asks:?}");
 }
 
 #[test]
