@@ -60,6 +60,29 @@ fn many_threads_share_one_client() {
 }
 
 #[test]
+fn a_server_that_has_gone_to_sleep_hears_the_client_that_has_a_lane_and_the_one_that_has_none() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder.waiting(Waiting { poll: Duration::from_micros(50) }));
+        let (busy, other) = (lab(&server), lab(&server));
+        for number in 0..1_000 {
+            assert_eq!(busy.divide(number, 1), Ok(number));
+        }
+        for number in 0..10 {
+            for lab in [&busy, &other] {
+                thread::sleep(Duration::from_millis(5));
+                assert_eq!(lab.divide(number, 1), Ok(number));
+            }
+        }
+        // In turn, too, and at once.
+        thread::scope(|scope| {
+            for lab in [&busy, &other] {
+                scope.spawn(move || (0..1_000).for_each(|number| assert_eq!(lab.divide(number, 1), Ok(number))));
+            }
+        });
+    });
+}
+
+#[test]
 fn many_calls_of_one_thread_run_at_once() {
     guarded(|| {
         let (server, bench) = serve(|builder| builder.pool(8));

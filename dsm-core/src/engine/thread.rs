@@ -56,7 +56,7 @@ struct Seat {
     engine: Engine,
     /// The engine's thread sleeps, or is about to.
     asleep: bool,
-    /// When the timer rings, on the driver's clock.
+    /// When the timer rings.
     rings_at: Time,
     /// What threads of the program that polled have found of the processor.
     pace: Pace,

@@ -93,4 +93,18 @@ mod tests {
         ring(&other);
         assert_eq!((nap(), nap()), (Ok(true), Ok(true)), "nobody has read it");
     }
+
+    #[test]
+    fn each_of_three_that_are_watched_ends_the_sleep() {
+        let bells = [(); 3].map(|()| new_bell().unwrap());
+        let watched = [0, 1, 2].map(|place: usize| bells[place].as_fd());
+        let look = || sleep(&watched, None, Some(Duration::ZERO));
+        assert_eq!(look(), Ok(false));
+        for bell in &bells {
+            ring(bell);
+            assert_eq!(look(), Ok(true));
+            let _ = bell.read();
+        }
+        assert_eq!(look(), Ok(false));
+    }
 }

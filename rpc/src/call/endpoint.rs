@@ -413,7 +413,9 @@ impl<R: Role> Endpoint<R> {
         let (mut look, mut rested, mut alone) = (true, false, true);
         loop {
             let Some(mut core) = self.enter(look || alone) else {
-                look = self.sleep(false, None, Some(SLACK_BUSY))?;
+                // It is late already: the next time it waits for its turn.
+                alone = true;
+                look = self.sleep(false, None, Some(SLACK))?;
                 continue;
             };
             if std::mem::take(&mut rested) {

@@ -9,7 +9,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 /// So many datagrams in a row earn a lane.
 const EARNED_BY: u32 = 256;
@@ -17,7 +17,7 @@ const EARNED_BY: u32 = 256;
 /// While there is a lane, the other socket is looked at once in so many times.
 const LOOKS: u32 = 16;
 
-/// So many datagrams of others, and none over the lane in between, end it.
+/// So many more datagrams of others than over the lane end it.
 const OUTNUMBERED_BY: u32 = 16;
 
 /// Where datagrams come.
@@ -35,11 +35,19 @@ pub(super) struct Traffic {
     latest: Option<SocketAddr>,
     /// How many datagrams have come from there in a row.
     run: u32,
-    /// How many have come from others since the last one over the lane.
+    /// How many more have come from others than over the lane, while there is one.
     others: u32,
     looks: u32,
-    /// Nobody has looked for a while.
-    rested: bool,
+    /// There may be something beside the lane, too: nobody has looked for a while, or the last look there found something.
+    elsewhere: Elsewhere,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Elsewhere {
+    #[default]
+    Unlikely,
+    Possible,
+    Likely,
 }
 
 impl Traffic {
@@ -52,14 +60,17 @@ impl Traffic {
         self.run == EARNED_BY && from.ip().is_loopback()
     }
 
-    /// Something has come over the lane.
-    pub fn used(&mut self) {
-        self.others = 0;
+    /// So many have come over the lane.
+    pub fn used(&mut self, count: usize) {
+        self.others = self.others.saturating_sub(count as u32);
     }
 
-    /// So many have come from others while there is a lane.
-    pub fn passed(&mut self, others: usize) {
+    /// So many have come beside it, and so many of these from others.
+    pub fn passed(&mut self, count: usize, others: usize) {
         self.others = self.others.saturating_add(others as u32);
+        if count > 0 {
+            self.elsewhere = Elsewhere::Likely;
+        }
     }
 
     /// Whether the lane is of no use any more.
@@ -69,37 +80,51 @@ impl Traffic {
 
     /// Nobody has looked for a while: there may be something anywhere.
     pub fn rested(&mut self) {
-        self.rested = true;
+        self.elsewhere = Elsewhere::Possible;
     }
 
-    /// Where to look next, while there is a lane: at that, and now and then first at the other, so that what comes over the lane does not
-    /// keep others waiting.
+    /// Where to look next, while there is a lane: there, and now and then first at the other socket; in turn while something comes to
+    /// both, so that a lane that is never empty keeps nobody waiting.
     pub fn order(&mut self) -> &'static [Way] {
         self.looks = (self.looks + 1) % LOOKS;
-        match (self.looks, std::mem::take(&mut self.rested)) {
+        match (self.looks, std::mem::take(&mut self.elsewhere)) {
             (0, _) => &[Way::Main, Way::Lane],
-            (_, true) => &[Way::Lane, Way::Main],
-            (_, false) => &[Way::Lane],
+            (_, Elsewhere::Unlikely) => &[Way::Lane],
+            // The next look begins at the other.
+            (_, Elsewhere::Likely) => {
+                self.looks = LOOKS - 1;
+                &[Way::Lane, Way::Main]
+            }
+            (_, Elsewhere::Possible) => &[Way::Lane, Way::Main],
         }
     }
 }
 
-/// A socket beside `other`, connected to `peer`.
-pub(super) fn open(other: &UdpSocket, peer: SocketAddr) -> io::Result<UdpSocket> {
+/// A socket beside `other`, prepared, and connected to `peer`. What others send in between may come to it, too.
+pub(super) fn open(
+    other: &UdpSocket,
+    peer: SocketAddr,
+    prepare: impl FnOnce(&UdpSocket) -> io::Result<()>,
+) -> io::Result<UdpSocket> {
+    let lane: UdpSocket = socket2::Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?.into();
+    prepare(&lane)?;
     // The kernel lets nobody but this user share the address, and that only while both say so.
+    setsockopt(&lane, sockopt::ReusePort, &true)?;
     setsockopt(other, sockopt::ReusePort, &true)?;
-    let lane = beside(other, peer);
+    let connected = connect_beside(&lane, other, peer);
     setsockopt(other, sockopt::ReusePort, &false)?;
-    lane
+    setsockopt(&lane, sockopt::ReusePort, &false)?;
+    connected.map(|()| lane)
 }
 
-fn beside(other: &UdpSocket, peer: SocketAddr) -> io::Result<UdpSocket> {
-    let lane = socket2::Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
-    setsockopt(&lane, sockopt::ReusePort, &true)?;
-    lane.bind(&other.local_addr()?.into())?;
-    lane.connect(&peer.into())?;
-    setsockopt(&lane, sockopt::ReusePort, &false)?;
-    Ok(lane.into())
+fn connect_beside(lane: &UdpSocket, other: &UdpSocket, peer: SocketAddr) -> io::Result<()> {
+    SockRef::from(lane).bind(&other.local_addr()?.into())?;
+    lane.connect(peer)
+}
+
+/// Nothing comes over the lane from now on: its peer's datagrams go to the other socket. What has come is still there.
+pub(super) fn close(lane: &UdpSocket) -> io::Result<()> {
+    lane.connect(lane.local_addr()?)
 }
 
 #[cfg(test)]
@@ -125,13 +150,15 @@ mod tests {
     fn a_lane_is_lost_to_others_while_nothing_comes_over_it() {
         let mut traffic = Traffic::default();
         for _ in 0..3 * OUTNUMBERED_BY {
-            traffic.passed(1);
+            traffic.passed(1, 1);
             assert!(!traffic.is_outnumbered());
-            traffic.used();
+            traffic.used(1);
         }
-        traffic.passed(OUTNUMBERED_BY as usize - 1);
+        // What its own peer sent before there was a lane is nobody else's.
+        traffic.passed(OUTNUMBERED_BY as usize, 0);
+        traffic.passed(OUTNUMBERED_BY as usize - 1, OUTNUMBERED_BY as usize - 1);
         assert!(!traffic.is_outnumbered());
-        traffic.passed(1);
+        traffic.passed(1, 1);
         assert!(traffic.is_outnumbered());
     }
 
@@ -145,11 +172,31 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_takes_what_its_peer_sends_and_nothing_else_and_the_address_is_not_for_sharing_afterwards() {
+    fn a_lane_that_is_never_empty_and_others_who_always_send_take_turns() {
+        let mut traffic = Traffic::default();
+        let mut looks = Vec::new();
+        for _ in 0..100 {
+            // Something is found wherever it is looked first.
+            looks.push(traffic.order()[0]);
+            match looks.last() {
+                Some(Way::Main) => traffic.passed(1, 1),
+                _ => traffic.used(1),
+            }
+        }
+        let others = looks.iter().filter(|way| **way == Way::Main).count();
+        assert!((40..=60).contains(&others), "{looks:?}");
+    }
+
+    #[test]
+    fn a_lane_takes_what_its_peer_sends_from_then_on_and_the_address_is_not_for_sharing_afterwards() {
         let other = UdpSocket::bind("127.0.0.1:0").unwrap();
         let here = other.local_addr().unwrap();
         let (peer, stranger) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
-        let lane = open(&other, peer.local_addr().unwrap()).unwrap();
+        let lane = open(&other, peer.local_addr().unwrap(), |_| Ok(())).unwrap();
+        // What goes elsewhere is not waited for.
+        for socket in [&other, &peer, &lane] {
+            socket.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        }
         for _ in 0..3 {
             peer.send_to(b"peer", here).unwrap();
             stranger.send_to(b"stranger", here).unwrap();
@@ -163,7 +210,11 @@ mod tests {
         let thief = socket2::Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
         setsockopt(&thief, sockopt::ReusePort, &true).unwrap();
         assert!(thief.bind(&here.into()).is_err());
-        // When it is gone, its peer is one among others.
+        // Once it is closed, its peer is one among others, and what came before can still be read.
+        peer.send_to(b"before", here).unwrap();
+        close(&lane).unwrap();
+        peer.send_to(b"peer", here).unwrap();
+        assert_eq!((lane.recv(&mut bytes).unwrap(), other.recv_from(&mut bytes).unwrap().0), (6, 4));
         drop(lane);
         peer.send_to(b"peer", here).unwrap();
         assert_eq!(other.recv_from(&mut bytes).unwrap().0, 4);

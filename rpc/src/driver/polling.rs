@@ -12,6 +12,10 @@ use crate::time::{self, Time};
 /// end; so while nobody else wants the processor it is twice as long after each of them, up to the second.
 const YIELD_EVERY: [Duration; 2] = [Duration::from_micros(5), Duration::from_micros(40)];
 
+/// Whoever polls yields at least once in this time, however promptly what he looks for comes: others who want the processor do not wait
+/// until the scheduler takes it from him.
+const YIELD_AFTER: Duration = Duration::from_micros(250);
+
 /// A yield that takes this long let somebody else run.
 const SHARED: Duration = Duration::from_nanos(1500);
 
@@ -46,11 +50,13 @@ pub struct Pace {
     most: Duration,
     /// At the first yield after the last [`Polling::expect`], others ran.
     is_crowded: bool,
+    /// When the last yield was over.
+    yielded_at: Time,
 }
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { every: YIELD_EVERY[0], most: YIELD_EVERY[1], is_crowded: false }
+        Pace { every: YIELD_EVERY[0], most: YIELD_EVERY[1], is_crowded: false, yielded_at: Time::ZERO }
     }
 }
 
@@ -120,7 +126,10 @@ impl Polling {
     pub fn expect(&mut self, now: Time) {
         self.extend(now);
         self.before = Before::Request;
-        self.yield_at = if self.pace.is_crowded { now } else { now + self.pace.every };
+        // Who polls for a short while yields in it, too.
+        let every = self.pace.every.min(self.length / 4);
+        let soon = (now + every).min(self.pace.yielded_at + YIELD_AFTER);
+        self.yield_at = if self.pace.is_crowded { now } else { soon };
     }
 
     fn extend(&mut self, now: Time) {
@@ -156,6 +165,7 @@ impl Polling {
 
     fn yielded(&mut self, back: Time, took: Duration) -> Pause {
         let before = std::mem::replace(&mut self.before, Before::Yield);
+        self.pace.yielded_at = back;
         if before == Before::Request {
             self.pace.is_crowded = took >= SHARED;
         }
@@ -185,15 +195,15 @@ mod tests {
 
     fn polling() -> (Polling, Time) {
         let now = time::now();
-        (Polling::new(100 * US, now, Pace::default()), now)
+        (Polling::new(400 * US, now, Pace { yielded_at: now, ..Pace::default() }), now)
     }
 
     #[test]
     fn polling_ends_when_nothing_comes_for_its_length() {
         let (mut polling, now) = polling();
-        assert!(polling.goes_on(now + 99 * US) && !polling.goes_on(now + 100 * US));
+        assert!(polling.goes_on(now + 399 * US) && !polling.goes_on(now + 400 * US));
         polling.restart(now + 50 * US);
-        assert!(polling.goes_on(now + 149 * US) && !polling.goes_on(now + 150 * US));
+        assert!(polling.goes_on(now + 449 * US) && !polling.goes_on(now + 450 * US));
     }
 
     #[test]
@@ -201,7 +211,7 @@ mod tests {
         let (mut polling, now) = polling();
         polling.expect(now);
         assert_eq!(polling.pause(now), Pause::None);
-        assert!(polling.goes_on(now + 99 * US) && !polling.goes_on(now + 100 * US));
+        assert!(polling.goes_on(now + 399 * US) && !polling.goes_on(now + 400 * US));
         polling.restart(now);
         assert_ne!(polling.pause(now), Pause::None);
     }
@@ -227,16 +237,34 @@ mod tests {
             assert_eq!(polling.yielded(now, SHARED / 2), Pause::Alone);
             assert_eq!(polling.yield_at, now + every);
         }
-        assert_eq!(Polling::new(100 * US, now, polling.pace()).yield_at, now + YIELD_EVERY[1]);
+        assert_eq!(Polling::new(400 * US, now, polling.pace()).yield_at, now + YIELD_EVERY[1]);
+        // But not less often than would fit into the time for which it polls.
+        assert_eq!(Polling::new(40 * US, now, polling.pace()).yield_at, now + 10 * US);
         // Whoever was woken by what was done is no other.
         polling.restart(now);
         polling.yielded(now, SHARED);
         assert_eq!(polling.pace.every, YIELD_EVERY[1]);
         polling.yielded(now, SHARED);
         assert_eq!(polling.pace.every, YIELD_EVERY[0]);
-        let mut steady = Polling::new(100 * US, now, Pace::steady());
+        let mut steady = Polling::new(400 * US, now, Pace::steady());
         steady.yielded(now, SHARED / 2);
         assert_eq!(steady.yield_at, now + YIELD_EVERY[0]);
+    }
+
+    #[test]
+    fn whoever_is_answered_at_once_yields_now_and_then() {
+        let (mut polling, start) = polling();
+        let mut now = start;
+        // Each answer comes before the next yield is due.
+        while polling.yield_at > now {
+            assert!(now < start + YIELD_AFTER);
+            polling.expect(now);
+            now += 2 * US;
+        }
+        assert_eq!(polling.yield_at, start + YIELD_AFTER);
+        polling.yielded(now, SHARED / 2);
+        polling.expect(now);
+        assert!(polling.yield_at > now);
     }
 
     #[test]

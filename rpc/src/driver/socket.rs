@@ -59,13 +59,15 @@ struct Line {
     udp: Arc<UdpSocket>,
     /// The only peer, where there is one: the socket is connected to it.
     peer: Option<SocketAddr>,
+    /// It was found empty since, so that nothing is left in it that others sent before.
+    is_settled: bool,
 }
 
 impl Line {
     /// See [`Socket::send_one`].
     fn recv(&self, space: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let flags = RecvFlags::empty();
-        if let Some(peer) = self.peer {
+        if let Some(peer) = self.peer.filter(|_| self.is_settled) {
             return Ok((rustix::net::recv(&self.udp, space, flags)?.1, peer));
         }
         let (_, length, from) = rustix::net::recvfrom(&self.udp, space, flags)?;
@@ -100,7 +102,7 @@ impl Socket {
         let is_v6 = udp.local_addr()?.is_ipv6();
         prepare(&udp, is_v6, buffer_bytes)?;
         Ok(Socket {
-            main: Line { udp: Arc::new(udp), peer: None },
+            main: Line { udp: Arc::new(udp), peer: None, is_settled: false },
             lane: None,
             traffic: None,
             is_v6,
@@ -136,7 +138,7 @@ impl Socket {
     /// See [`super::Driver::dedicate`].
     pub fn dedicate(&mut self, to: SocketAddr) -> io::Result<()> {
         self.main.udp.connect(to)?;
-        self.main.peer = Some(to);
+        (self.main.peer, self.main.is_settled) = (Some(to), false);
         Ok(())
     }
 
@@ -161,7 +163,7 @@ impl Socket {
     /// By the kernel's call itself: the C library's can be cancelled, which takes two locked instructions each.
     fn send_one(&self, Departure { datagram, to }: &Departure) -> io::Result<usize> {
         let flags = SendFlags::empty();
-        let Line { udp, peer } = self.lane.as_ref().filter(|lane| lane.peer == Some(*to)).unwrap_or(&self.main);
+        let Line { udp, peer, .. } = self.lane.as_ref().filter(|lane| lane.peer == Some(*to)).unwrap_or(&self.main);
         let is_connected = *peer == Some(*to);
         let Some(bytes) = datagram.whole() else {
             let (pieces, mut control) = (datagram.pieces().map(IoSlice::new), SendAncillaryBuffer::default());
@@ -185,8 +187,13 @@ impl Socket {
             _ => &[Way::Main],
         };
         for way in ways {
-            let count = self.receive_over(*way, arrivals, many)?;
+            // Beside a lane it is looked at so seldom that only the kernel knows how long what is there has waited.
+            let many = many || *way == Way::Main && self.lane.is_some() && self.stamped;
+            let mut count = self.receive_over(*way, arrivals, many)?;
             self.learn(*way, arrivals, count);
+            if count == 0 && *way == Way::Lane && self.traffic.as_ref().is_some_and(Traffic::is_outnumbered) {
+                count = self.close_lane(arrivals)?;
+            }
             if count > 0 {
                 return Ok(count);
             }
@@ -198,39 +205,43 @@ impl Socket {
     /// So many datagrams have come this way.
     fn learn(&mut self, way: Way, arrivals: &Arrivals, count: usize) {
         let Some(traffic) = &mut self.traffic else { return };
-        let mut senders = (0..count).filter_map(|place| arrivals.from(place));
+        let senders = (0..count).filter_map(|place| arrivals.from(place));
         match (way, &self.lane) {
             (Way::Main, None) => {
                 if let Some(peer) = senders.filter(|from| traffic.saw(*from)).last() {
                     self.open_lane(peer);
                 }
             }
-            (Way::Main, Some(lane)) => traffic.passed(senders.filter(|from| lane.peer != Some(*from)).count()),
-            (Way::Lane, _) if senders.next().is_some() => traffic.used(),
-            // Nothing is left in it, as far as is known.
-            (Way::Lane, _) if traffic.is_outnumbered() => self.close_lane(),
-            (Way::Lane, _) => {}
+            (Way::Main, Some(lane)) => traffic.passed(count, senders.filter(|from| lane.peer != Some(*from)).count()),
+            (Way::Lane, _) => traffic.used(count),
         }
     }
 
     fn open_lane(&mut self, peer: SocketAddr) {
-        let opened = lane::open(&self.main.udp, peer).and_then(|udp| {
-            prepare(&udp, self.is_v6, self.buffer_bytes)?;
+        let opened = lane::open(&self.main.udp, peer, |udp| {
+            prepare(udp, self.is_v6, self.buffer_bytes)?;
             if self.stamped {
-                setsockopt(&udp, sockopt::ReceiveTimestampns, &true)?;
+                setsockopt(udp, sockopt::ReceiveTimestampns, &true)?;
             }
-            Ok(Line { udp: Arc::new(udp), peer: Some(peer) })
+            Ok(())
         });
-        // It only saves time: where there is none, there will be none.
-        self.traffic = opened.is_ok().then(Traffic::default);
-        self.lane = opened.ok();
+        // It only saves time. Who goes on sending gets the next chance.
+        self.lane = opened.ok().map(|udp| Line { udp: Arc::new(udp), peer: Some(peer), is_settled: false });
+        self.traffic = Some(Traffic::default());
     }
 
-    fn close_lane(&mut self) {
-        if let Some(lane) = self.lane.take() {
+    /// Returns how many datagrams were left in it.
+    fn close_lane(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
+        let mut left = 0;
+        if let Some(lane) = &self.lane {
             self.dropped += drops::dropped(&lane.udp).unwrap_or_default();
+            if lane::close(&lane.udp).is_ok() {
+                left = self.receive_over(Way::Lane, arrivals, true)?;
+            }
         }
+        self.lane = None;
         self.traffic = Some(Traffic::default());
+        Ok(left)
     }
 
     fn line(&self, way: Way) -> &Line {
@@ -240,12 +251,22 @@ impl Socket {
         }
     }
 
+    fn line_mut(&mut self, way: Way) -> &mut Line {
+        match (way, &mut self.lane) {
+            (Way::Lane, Some(lane)) => lane,
+            _ => &mut self.main,
+        }
+    }
+
     fn receive_over(&mut self, way: Way, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
         for _ in 0..ATTEMPTS {
             let read = if many { self.receive_many(way, arrivals) } else { self.receive_one(way, arrivals) };
             match read {
                 Ok(count) => return Ok(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.line_mut(way).is_settled = true;
+                    return Ok(0);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_about_one_datagram(&error) => self.read_errors(),
                 Err(error) => return Err(error),

@@ -344,12 +344,47 @@ fn who_sends_most_gets_a_lane_which_keeps_nobody_waiting_and_goes_when_others_ta
                 }
             }
         }
-        for client in &mut clients {
-            assert_eq!((client.lost.len(), client.driver.counters().retransmissions), (0, 0), "{at}");
-        }
-        // A server that comes after this one finds the address free, and no door open beside it.
+        assert!(clients.iter().all(|client| client.lost.is_empty()), "{at}");
+        // A server that comes after this one finds the address free.
         let addr = server.addr();
         drop(server);
         std::net::UdpSocket::bind(addr).expect("free");
+    }
+}
+
+#[test]
+fn with_a_lane_and_beside_it_messages_tell_how_long_they_have_waited() {
+    let mut server = Side::new(Impairments::default());
+    server.driver.favour();
+    server.driver.time_arrivals();
+    let mut clients = [(); 2].map(|()| Side::new(Impairments::default()));
+    let peers = clients.each_mut().map(|client| client.driver.connect(server.addr()).unwrap());
+    for place in [1, 0] {
+        ping_pong(&mut clients[place], &mut server, peers[place], 1_000);
+    }
+    assert_eq!(server.driver.lane().map(|lane| lane.peer_addr().unwrap()), Some(clients[0].addr()));
+    let pause = Duration::from_millis(10);
+    // The kernel begins to note times a little after it was asked to, and a machine may pause where it likes.
+    for attempt in 1.. {
+        for (client, peer) in clients.iter_mut().zip(peers) {
+            client.driver.send(peer, Channel(1), &[b"tell"]).unwrap();
+            client.driver.flush();
+        }
+        std::thread::sleep(pause);
+        let mut waits = Vec::new();
+        while waits.len() < 2 {
+            server.driver.receive(&mut server.inbox).unwrap();
+            waits.extend(server.inbox.drain().filter_map(|incoming| match incoming {
+                Incoming::Message { waited, .. } => Some(waited),
+                _ => None,
+            }));
+        }
+        for client in &mut clients {
+            client.poll(|_, _, _| {});
+        }
+        if waits.iter().all(|waited| *waited >= pause) {
+            return;
+        }
+        assert!(attempt < 100, "{waits:?}");
     }
 }

@@ -423,8 +423,8 @@ impl Link {
             return false;
         }
         let (window, flying) = (self.congestion.window(), self.send.flying_bytes());
-        // Of what is under way, something earlier may have asked: its answer makes room as well.
-        let is_last = flying + 2 * unit > window && self.unasked_bytes >= flying;
+        // Of what is under way, something earlier may have asked: its answer makes room as well, where more than that fits the window.
+        let is_last = flying + 2 * unit > window && (self.unasked_bytes >= flying || window < 4 * unit);
         is_last || self.unasked_bytes + unit >= (window / ASKS).max(2 * unit)
     }
 
