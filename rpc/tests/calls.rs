@@ -73,6 +73,9 @@ fn a_server_that_has_gone_to_sleep_hears_the_client_that_has_a_lane_and_the_one_
                 assert_eq!(lab.divide(number, 1), Ok(number));
             }
         }
+        // A request that is not heard is sent again and again.
+        let again = [&busy, &other].map(|lab| lab.client().counters().transport.retransmissions);
+        assert!(again.iter().all(|again| *again < 10), "{again:?}");
         // In turn, too, and at once.
         thread::scope(|scope| {
             for lab in [&busy, &other] {

@@ -365,7 +365,12 @@ fn with_a_lane_and_beside_it_messages_tell_how_long_they_have_waited() {
     assert_eq!(server.driver.lane().map(|lane| lane.peer_addr().unwrap()), Some(clients[0].addr()));
     let pause = Duration::from_millis(10);
     // The kernel begins to note times a little after it was asked to, and a machine may pause where it likes.
+    let mut right = 0;
     for attempt in 1.. {
+        // Nobody expects anything beside the lane.
+        for _ in 0..100 {
+            server.poll(|_, _, _| {});
+        }
         for (client, peer) in clients.iter_mut().zip(peers) {
             client.driver.send(peer, Channel(1), &[b"tell"]).unwrap();
             client.driver.flush();
@@ -382,9 +387,10 @@ fn with_a_lane_and_beside_it_messages_tell_how_long_they_have_waited() {
         for client in &mut clients {
             client.poll(|_, _, _| {});
         }
-        if waits.iter().all(|waited| *waited >= pause) {
+        right = if waits.iter().all(|waited| *waited >= pause) { right + 1 } else { 0 };
+        if right == 20 {
             return;
         }
-        assert!(attempt < 100, "{waits:?}");
+        assert!(attempt < 200, "{waits:?}");
     }
 }
