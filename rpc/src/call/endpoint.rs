@@ -415,7 +415,7 @@ impl<R: Role> Endpoint<R> {
             let Some(mut core) = self.enter(look || alone) else {
                 // It is late already: the next time it waits for its turn.
                 alone = true;
-                look = self.sleep(false, None, Some(SLACK))?;
+                look = self.sleep(false, None, Some(SLACK_BUSY - SLACK))?;
                 continue;
             };
             if std::mem::take(&mut rested) {

@@ -53,6 +53,9 @@ pub use polling::{Pace, Pause, Polling};
 /// network card sends what fills a socket within less.
 const SOCKET_FULL_RETRY: Duration = Duration::from_millis(1);
 
+/// Who looks no more often than this has other things to do in between: what is looked at less often should not wait for several looks.
+const SLOW: Duration = Duration::from_micros(50);
+
 /// An age of a datagram that is worth knowing.
 const AWAY: Duration = Duration::from_millis(1);
 
@@ -275,6 +278,9 @@ impl Driver {
                 return Ok(0);
             }
         }
+        if since_last >= SLOW {
+            self.socket.rested();
+        }
         // Who read without asking when it came was here a moment ago, or else was interrupted in between.
         self.overdue = since_last >= AWAY;
         let unknown = if self.overdue && self.socket.is_stamped() { since_last } else { Duration::ZERO };
@@ -313,7 +319,7 @@ impl Driver {
         self.socket.rested();
     }
 
-    /// A peer on the same machine that sends nearly all may get a socket of its own: who sleeps is to watch [`Self::lane`], too, and to
+    /// A peer at a loopback address that sends nearly all may get a socket of its own: who sleeps is to watch [`Self::lane`], too, and to
     /// say when it has ([`Self::rested`]).
     pub(crate) fn favour(&mut self) {
         self.socket.favour();

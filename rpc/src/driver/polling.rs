@@ -94,7 +94,11 @@ pub struct Polling {
 
 impl Polling {
     /// Polls from `now` on, for `length` at a time, for what others are to send.
-    pub fn new(length: Duration, now: Time, pace: Pace) -> Polling {
+    pub fn new(length: Duration, now: Time, mut pace: Pace) -> Polling {
+        if now - pace.yielded_at > 2 * YIELD_AFTER {
+            // Nobody has polled lately.
+            pace.yielded_at = now;
+        }
         let mut polling = Polling {
             length,
             until: now,

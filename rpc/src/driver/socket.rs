@@ -183,17 +183,18 @@ impl Socket {
     pub fn receive(&mut self, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
         self.is_empty = false;
         let ways = match (&self.lane, &mut self.traffic) {
-            (Some(_), Some(traffic)) => traffic.order(),
-            _ => &[Way::Main],
+            // What came before it was opened comes first.
+            (Some(_), _) if !self.main.is_settled => &[Way::Main, Way::Lane],
+            (Some(Line { peer: Some(_), .. }), Some(traffic)) => traffic.order(),
+            // It is closing.
+            (Some(_), _) => &[Way::Lane, Way::Main][..],
+            (None, _) => &[Way::Main],
         };
         for way in ways {
             // Beside a lane it is looked at so seldom that only the kernel knows how long what is there has waited.
             let many = many || *way == Way::Main && self.lane.is_some() && self.stamped;
-            let mut count = self.receive_over(*way, arrivals, many)?;
+            let count = self.receive_over(*way, arrivals, many)?;
             self.learn(*way, arrivals, count);
-            if count == 0 && *way == Way::Lane && self.traffic.as_ref().is_some_and(Traffic::is_outnumbered) {
-                count = self.close_lane(arrivals)?;
-            }
             if count > 0 {
                 return Ok(count);
             }
@@ -213,6 +214,7 @@ impl Socket {
                 }
             }
             (Way::Main, Some(lane)) => traffic.passed(count, senders.filter(|from| lane.peer != Some(*from)).count()),
+            (Way::Lane, _) if count == 0 && traffic.is_outnumbered() => self.close_lane(),
             (Way::Lane, _) => traffic.used(count),
         }
     }
@@ -228,20 +230,21 @@ impl Socket {
         // It only saves time. Who goes on sending gets the next chance.
         self.lane = opened.ok().map(|udp| Line { udp: Arc::new(udp), peer: Some(peer), is_settled: false });
         self.traffic = Some(Traffic::default());
+        self.main.is_settled = false;
     }
 
-    /// Returns how many datagrams were left in it.
-    fn close_lane(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let mut left = 0;
-        if let Some(lane) = &self.lane {
-            self.dropped += drops::dropped(&lane.udp).unwrap_or_default();
-            if lane::close(&lane.udp).is_ok() {
-                left = self.receive_over(Way::Lane, arrivals, true)?;
-            }
+    /// Nothing is in the lane, which is of no use any more. What comes before it is closed is read the next time; then it is gone.
+    fn close_lane(&mut self) {
+        if let Some(lane) = &mut self.lane
+            && lane.peer.take().is_some()
+            && lane::close(&lane.udp).is_ok()
+        {
+            return;
         }
-        self.lane = None;
+        if let Some(lane) = self.lane.take() {
+            self.dropped += drops::dropped(&lane.udp).unwrap_or_default();
+        }
         self.traffic = Some(Traffic::default());
-        Ok(left)
     }
 
     fn line(&self, way: Way) -> &Line {

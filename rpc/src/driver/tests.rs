@@ -376,16 +376,18 @@ fn with_a_lane_and_beside_it_messages_tell_how_long_they_have_waited() {
             client.driver.flush();
         }
         std::thread::sleep(pause);
-        let mut waits = Vec::new();
+        let (mut waits, start) = (Vec::new(), Instant::now());
         while waits.len() < 2 {
+            assert!(start.elapsed() < Duration::from_secs(60), "{waits:?}");
             server.driver.receive(&mut server.inbox).unwrap();
             waits.extend(server.inbox.drain().filter_map(|incoming| match incoming {
                 Incoming::Message { waited, .. } => Some(waited),
                 _ => None,
             }));
-        }
-        for client in &mut clients {
-            client.poll(|_, _, _| {});
+            server.driver.flush();
+            for client in &mut clients {
+                client.poll(|_, _, _| {});
+            }
         }
         right = if waits.iter().all(|waited| *waited >= pause) { right + 1 } else { 0 };
         if right == 20 {
