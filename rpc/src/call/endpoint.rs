@@ -77,9 +77,9 @@ pub(crate) trait Role: Send + 'static {
 /// who polls looks at them, too.
 const SLACK: Duration = Duration::from_millis(1);
 /// The same while they are so busy that to be interrupted for the sake of a last acknowledgement would cost more than to repeat
-/// what waits for it: with so many calls meanwhile.
+/// what waits for it: while somebody waits for at least one part in so many of the time.
 const SLACK_BUSY: Duration = Duration::from_millis(4);
-const MANY: u64 = 16;
+const BUSY: u32 = 4;
 /// The same when they have been at it for long without anything coming.
 const SLACK_MAX: Duration = Duration::from_millis(256);
 
@@ -408,7 +408,7 @@ impl<R: Role> Endpoint<R> {
 
     fn turns(&self) -> Result<(), DriverError> {
         let mut polling = Polling::new(self.waiting.poll, time::now(), Pace::default());
-        let mut watch = Watch { driven: 0, slack: SLACK };
+        let mut watch = Watch { at: time::now(), driven: 0, waited: Duration::ZERO, slack: SLACK };
         let mut errands = Errands { means: self.lock().role.means(), list: Vec::new(), woke: false };
         let (mut look, mut rested, mut alone) = (true, false, true);
         loop {
@@ -509,8 +509,11 @@ struct Errands<R: Role> {
 
 /// How the endpoint's thread goes by whether other threads drive.
 struct Watch {
-    /// How often that had been when it last looked.
+    /// When it last looked.
+    at: Time,
+    /// How often that had been then, and how long they had waited.
     driven: u64,
+    waited: Duration,
     slack: Duration,
 }
 
@@ -518,9 +521,11 @@ impl Watch {
     /// Until when to sleep from `now` on.
     fn until<R: Role>(&mut self, core: &mut Core<R>, now: Time) -> Time {
         let often = core.driven - std::mem::replace(&mut self.driven, core.driven);
+        let waited = core.waited - std::mem::replace(&mut self.waited, core.waited);
+        let since = now - std::mem::replace(&mut self.at, now);
         self.slack = match often {
             0 => (2 * self.slack).min(SLACK_MAX),
-            1..MANY => SLACK,
+            _ if waited * BUSY < since => SLACK,
             _ => SLACK_BUSY,
         };
         // Who waits without driving, as tasks do, relies on this thread.
