@@ -214,8 +214,11 @@ impl Socket {
                 }
             }
             (Way::Main, Some(lane)) => traffic.passed(count, senders.filter(|from| lane.peer != Some(*from)).count()),
-            (Way::Lane, _) if count == 0 && traffic.is_outnumbered() => self.close_lane(),
-            (Way::Lane, _) => traffic.used(count),
+            (Way::Lane, Some(Line { peer: Some(_), .. })) if count > 0 || !traffic.is_outnumbered() => {
+                traffic.used(count)
+            }
+            (Way::Lane, _) if count == 0 => self.close_lane(),
+            (Way::Lane, _) => {}
         }
     }
 
