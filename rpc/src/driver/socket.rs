@@ -183,8 +183,8 @@ impl Socket {
     pub fn receive(&mut self, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
         self.is_empty = false;
         let ways = match (&self.lane, &mut self.traffic) {
-            // What came before it was opened comes first.
-            (Some(_), _) if !self.main.is_settled => &[Way::Main, Way::Lane],
+            // What came before it was opened comes first, unless that is followed by ever more of others.
+            (Some(_), Some(traffic)) if !self.main.is_settled && !traffic.is_outnumbered() => &[Way::Main, Way::Lane],
             (Some(Line { peer: Some(_), .. }), Some(traffic)) => traffic.order(),
             // It is closing.
             (Some(_), _) => &[Way::Lane, Way::Main][..],

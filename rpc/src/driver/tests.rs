@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::arrivals::Arrivals;
+use super::socket::Socket;
 use super::{Driver, DriverConfig, Inbox, Incoming};
 use crate::impair::Impairments;
 use crate::time;
@@ -395,4 +397,27 @@ fn with_a_lane_and_beside_it_messages_tell_how_long_they_have_waited() {
         }
         assert!(attempt < 200, "{waits:?}");
     }
+}
+
+#[test]
+fn a_lane_that_was_just_opened_is_looked_at_although_others_never_pause() {
+    let bind = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (server, peer, other) = (bind(), bind(), bind());
+    let here = server.local_addr().unwrap();
+    let (mut socket, mut arrivals) = (Socket::new(server, 1 << 20).unwrap(), Arrivals::new());
+    socket.favour();
+    let mut sent = 0;
+    while socket.lane().is_none() {
+        assert!(sent < 1_000);
+        peer.send_to(b"peer", here).unwrap();
+        sent += socket.receive(&mut arrivals, false).unwrap();
+    }
+    peer.send_to(b"peer", here).unwrap();
+    let looks = (0..100).take_while(|_| {
+        // More than is read.
+        (0..2).for_each(|_| assert_eq!(other.send_to(b"other", here).unwrap(), 5));
+        assert_eq!(socket.receive(&mut arrivals, false).unwrap(), 1);
+        arrivals.from(0) != Some(peer.local_addr().unwrap())
+    });
+    assert!(looks.count() < 100);
 }
