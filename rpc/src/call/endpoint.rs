@@ -3,7 +3,9 @@
 //! Whoever holds the mutex may drive. Mostly that is the endpoint's own thread. A thread that waits for the answer to a call
 //! drives in its place (leader and followers; Schmidt and others, 2000), because to hand the answer from one thread to another
 //! takes longer than the network: the endpoint's thread then looks after timers alone, and looks again for datagrams when
-//! nobody has driven for [`SLACK`].
+//! nobody has driven for some milliseconds ([`Watch`]).
+
+mod watch;
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
@@ -21,6 +23,7 @@ use crate::time::{self, Time};
 use super::bell::{Alarm, new_bell, ring, sleep};
 use super::error::StartError;
 use super::wake::Wake;
+use watch::{SLACK_BUSY, Watch};
 
 /// How long to poll before sleeping.
 ///
@@ -73,18 +76,11 @@ pub(crate) trait Role: Send + 'static {
     fn take_wakes(&mut self, wakes: &mut Vec<Wake>);
 }
 
-/// While threads drive: how long the endpoint's thread sleeps at most, at first. It may look so much later than due at timers, for
-/// who polls looks at them, too.
-const SLACK: Duration = Duration::from_millis(1);
-/// The same while they are so busy that to be interrupted for the sake of a last acknowledgement would cost more than to repeat
-/// what waits for it: while somebody waits for at least one part in so many of the time.
-const SLACK_BUSY: Duration = Duration::from_millis(4);
-const BUSY: u32 = 4;
-/// The same when they have been at it for long without anything coming.
-const SLACK_MAX: Duration = Duration::from_millis(256);
-
 /// Answers that take longer than several wake-ups come when whoever woke from a nap sleeps again.
 const PROMPT: Duration = Duration::from_micros(500);
+
+/// How often who polls looks in one turn.
+const LOOKS: usize = 4;
 
 /// What the mutex guards.
 pub(crate) struct Core<R: Role> {
@@ -119,6 +115,26 @@ pub(crate) struct Core<R: Role> {
 }
 
 impl<R: Role> Core<R> {
+    fn new(driver: Driver, role: R) -> Self {
+        Core {
+            driver,
+            role,
+            inbox: Inbox::new(),
+            wakes: Vec::new(),
+            asleep_until: Time::ZERO,
+            listens: false,
+            drivers: 0,
+            driven: 0,
+            waited: Duration::ZERO,
+            pace: Pace::default(),
+            prompt: true,
+            led: false,
+            followers: BTreeMap::new(),
+            followed: 0,
+            over: false,
+        }
+    }
+
     fn next_due(&self) -> Time {
         self.role.next_due().min(self.driver.next_timeout().unwrap_or(Time::MAX))
     }
@@ -135,9 +151,9 @@ impl<R: Role> Core<R> {
 
     /// Takes in what has come, and does what is due. Returns how many datagrams came. Most turns of those who poll find nothing
     /// and should cost nothing.
-    fn turn(&mut self) -> Result<usize, DriverError> {
+    fn turn(&mut self, looks: usize) -> Result<usize, DriverError> {
         let Core { driver, role, inbox, .. } = self;
-        let count = driver.receive(inbox)?;
+        let count = driver.look(inbox, looks)?;
         let mut busy = count > 0;
         for incoming in inbox.drain() {
             busy = true;
@@ -175,25 +191,8 @@ impl<R: Role> Endpoint<R> {
         let (bell, leaders_bell) = (new_bell()?, Arc::new(new_bell()?));
         let leaders_alarm = if waiting.poll.is_zero() { Alarm::new().ok() } else { None };
         let socket = driver.as_fd().try_clone_to_owned().map_err(StartError::Descriptor)?;
-        let core = Core {
-            driver,
-            role,
-            inbox: Inbox::new(),
-            wakes: Vec::new(),
-            asleep_until: Time::ZERO,
-            listens: false,
-            drivers: 0,
-            driven: 0,
-            waited: Duration::ZERO,
-            pace: Pace::default(),
-            prompt: true,
-            led: false,
-            followers: BTreeMap::new(),
-            followed: 0,
-            over: false,
-        };
-        let endpoint =
-            Arc::new(Endpoint { core: Mutex::new(core), waiting, socket, bell, leaders_bell, leaders_alarm });
+        let core = Mutex::new(Core::new(driver, role));
+        let endpoint = Arc::new(Endpoint { core, waiting, socket, bell, leaders_bell, leaders_alarm });
         let run = Arc::clone(&endpoint);
         let thread =
             thread::Builder::new().name(name.to_owned()).spawn(move || run.run()).map_err(StartError::Thread)?;
@@ -327,7 +326,7 @@ impl<R: Role> Endpoint<R> {
         }
         polling.pause(*now);
         let mut core = self.lock();
-        let came = self.drive(&mut core);
+        let came = self.drive(&mut core, LOOKS);
         *now = match came {
             Some(_) => core.driver.received_at(),
             None => time::now(),
@@ -355,7 +354,7 @@ impl<R: Role> Endpoint<R> {
         let mut core = self.lock();
         core.led = false;
         register(&mut core.role, None);
-        self.drive(&mut core);
+        self.drive(&mut core, 1);
         core
     }
 
@@ -378,8 +377,8 @@ impl<R: Role> Endpoint<R> {
 
     /// A turn by a thread that waits: how many datagrams came. A failure of the socket (none) is found by the endpoint's thread too,
     /// which tells everybody.
-    fn drive(&self, core: &mut Core<R>) -> Option<usize> {
-        let turned = core.turn().ok();
+    fn drive(&self, core: &mut Core<R>, looks: usize) -> Option<usize> {
+        let turned = core.turn(looks).ok();
         match turned {
             Some(_) if core.driver.wants_flush() => core.driver.flush(),
             Some(_) => {}
@@ -408,14 +407,14 @@ impl<R: Role> Endpoint<R> {
 
     fn turns(&self) -> Result<(), DriverError> {
         let mut polling = Polling::new(self.waiting.poll, time::now(), Pace::default());
-        let mut watch = Watch { at: time::now(), driven: 0, waited: Duration::ZERO, slack: SLACK };
+        let mut watch = Watch::new(time::now());
         let mut errands = Errands { means: self.lock().role.means(), list: Vec::new(), woke: false };
-        let (mut look, mut rested, mut alone) = (true, false, true);
+        let (mut look, mut rested, mut alone, mut looks) = (true, false, true, 1);
         loop {
             let Some(mut core) = self.enter(look || alone) else {
                 // It is late already: the next time it waits for its turn.
                 alone = true;
-                look = self.sleep(false, None, Some(SLACK_BUSY - SLACK))?;
+                look = self.sleep(false, None, Some(watch.briefly()))?;
                 continue;
             };
             if std::mem::take(&mut rested) {
@@ -425,7 +424,7 @@ impl<R: Role> Endpoint<R> {
             core.listens = false;
             let (mut busy, mut now) = (false, None);
             if look || core.next_due() <= time::now() {
-                let count = core.turn()?;
+                let count = core.turn(looks)?;
                 busy = count > 0;
                 let (after, at) = self.run_errands(core, &mut errands, count);
                 (core, now) = (after, Some(at));
@@ -444,7 +443,7 @@ impl<R: Role> Endpoint<R> {
                     polling.restart(now);
                 }
                 polling.pause(now);
-                look = true;
+                (look, looks) = (true, LOOKS);
                 continue;
             }
             let now = time::now();
@@ -452,8 +451,9 @@ impl<R: Role> Endpoint<R> {
             let lane = core.driver.lane();
             alone = core.listens;
             self.release(core);
-            let time = (until < Time::MAX).then(|| until - now);
+            let time = (until < Time::MAX).then(|| watch.timeout(until - now));
             rested = until > now;
+            looks = 1;
             look = !rested || self.sleep(alone, lane, time)?;
         }
     }
@@ -505,37 +505,4 @@ struct Errands<R: Role> {
     list: Vec<R::Errand>,
     /// Whether somebody was woken since the thread last polled.
     woke: bool,
-}
-
-/// How the endpoint's thread goes by whether other threads drive.
-struct Watch {
-    /// When it last looked.
-    at: Time,
-    /// How often that had been then, and how long they had waited.
-    driven: u64,
-    waited: Duration,
-    slack: Duration,
-}
-
-impl Watch {
-    /// Until when to sleep from `now` on.
-    fn until<R: Role>(&mut self, core: &mut Core<R>, now: Time) -> Time {
-        let often = core.driven - std::mem::replace(&mut self.driven, core.driven);
-        let waited = core.waited - std::mem::replace(&mut self.waited, core.waited);
-        let since = now - std::mem::replace(&mut self.at, now);
-        self.slack = match often {
-            0 => (2 * self.slack).min(SLACK_MAX),
-            _ if waited * BUSY < since => SLACK,
-            _ => SLACK_BUSY,
-        };
-        // Who waits without driving, as tasks do, relies on this thread.
-        core.listens = core.drivers == 0 && (often == 0 || core.role.awaits());
-        let due = core.next_due();
-        core.asleep_until = match core.listens {
-            true => due,
-            false if due <= now + SLACK => now + self.slack.min(SLACK_BUSY),
-            false => due.min(now + self.slack),
-        };
-        core.asleep_until
-    }
 }

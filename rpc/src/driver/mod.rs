@@ -23,10 +23,12 @@
 //! ```
 
 mod arrivals;
+mod complaints;
 mod config;
 mod drops;
 mod inbox;
 mod lane;
+mod line;
 mod polling;
 mod socket;
 #[cfg(test)]
@@ -259,24 +261,38 @@ impl Driver {
     /// datagrams were read. An inbox that was not drained gets nothing new. What need not be done before there is an answer to what came
     /// waits for the next [`Self::flush`], or until nothing comes.
     pub fn receive(&mut self, inbox: &mut Inbox) -> Result<usize, DriverError> {
-        let mut count = 0;
+        self.look(inbox, 1)
+    }
+
+    /// The same, for whoever polls: looks so often at once. To look is nearly all that a look costs then, and what comes meanwhile waits
+    /// no longer than for that.
+    pub(crate) fn look(&mut self, inbox: &mut Inbox, looks: usize) -> Result<usize, DriverError> {
+        let (mut count, mut is_empty, mut was_empty, mut paused) = (0, false, false, false);
         if inbox.is_empty() {
             inbox.clear();
             // Only batches say how long each has waited.
             let overdue = std::mem::take(&mut self.overdue) && self.socket.is_stamped();
             let many = self.batching.pays() || overdue;
-            count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
-            self.batching.learn(many, count);
+            for _ in 0..looks {
+                count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
+                is_empty = self.socket.is_empty;
+                was_empty |= is_empty;
+                if count > 0 {
+                    break;
+                }
+                paused = true;
+            }
+            self.batching.learn(many, count, paused);
         }
         let now = self.tell(time::now());
-        let since_last = now - std::mem::replace(&mut self.received_at, now);
-        if count == 0 {
-            if self.socket.is_empty {
-                self.emptied_at = now;
-            }
-            if self.is_idle(now) {
-                return Ok(0);
-            }
+        let before = std::mem::replace(&mut self.received_at, now);
+        let since_last = now - before;
+        if was_empty {
+            // An earlier look may have been long ago.
+            self.emptied_at = if is_empty { now } else { self.emptied_at.max(before) };
+        }
+        if count == 0 && self.is_idle(now) {
+            return Ok(0);
         }
         if since_last >= SLOW {
             self.socket.rested();
@@ -295,10 +311,10 @@ impl Driver {
             }
             inbox.attribute(place);
         }
-        while let Some(addr) = self.socket.refused.pop() {
+        while let Some(addr) = self.socket.complaints.refused.pop() {
             self.transport.refused(now, addr, &mut inbox.events);
         }
-        while let Some((addr, limit)) = self.socket.narrow.pop() {
+        while let Some((addr, limit)) = self.socket.complaints.narrow.pop() {
             self.transport.too_large(now, addr, limit, &mut inbox.events);
         }
         self.transport.timeout(now, &mut inbox.events);
@@ -349,7 +365,7 @@ impl Driver {
 
     /// When to call [`Self::receive`] next even though nothing arrives.
     pub fn next_timeout(&self) -> Option<Time> {
-        if !self.socket.refused.is_empty() || !self.socket.narrow.is_empty() {
+        if !self.socket.complaints.is_empty() {
             return Some(Time::ZERO);
         }
         let impairer = self.impairer.as_ref().and_then(Impairer::next_due);
@@ -418,25 +434,28 @@ fn next(transport: &mut Transport, tracer: &mut Option<Tracer>, now: Time, out: 
 /// Whether to read one datagram or a batch: a batched call is dearer when there is only one.
 #[derive(Debug, Default)]
 struct Batching {
-    /// How many more single reads must find something before a batch is tried.
-    singles_left: u32,
+    /// The last look found something.
+    found: bool,
+    /// How often one has right after another, since a batch was none. While somebody waits for each answer, none does.
+    followed: u32,
 }
 
 impl Batching {
-    /// After a batch that was none, this many datagrams are read one by one.
-    const SINGLES: u32 = 32;
+    /// So often, and there may be more than one.
+    const TRIED_AFTER: u32 = 32;
 
     fn pays(&self) -> bool {
-        self.singles_left == 0
+        self.followed >= Self::TRIED_AFTER
     }
 
-    fn learn(&mut self, many: bool, count: usize) {
-        self.singles_left = match (many, count) {
-            (_, 0) => self.singles_left,
-            (true, 1) => Self::SINGLES,
-            (true, _) => 0,
-            (false, _) => self.singles_left.saturating_sub(1),
-        };
+    /// So many were found; `paused`: not by the first look.
+    fn learn(&mut self, many: bool, count: usize, paused: bool) {
+        match (many, count) {
+            (_, 0) | (true, 2..) => {}
+            (true, 1) => self.followed = 0,
+            (false, _) => self.followed += u32::from(self.found && !paused),
+        }
+        self.found = count > 0;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The socket: batches where they save system calls, and the kernel's word on peers that refuse.
+//! The socket of an endpoint, and the one of a peer that sends nearly all: which to use, and batches where they save system calls.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -8,18 +8,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::arrivals::Arrivals;
+use super::complaints::{Complaints, is_about_one_datagram, standard};
 use super::drops;
 use super::lane::{self, Traffic, Way};
+use super::line::{Line, prepare};
 use crate::transport::Datagram;
 use crate::transport::send::LENT_MIN;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, recvmsg, sendmmsg,
-    setsockopt, sockopt,
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt, sockopt,
 };
 use nix::sys::time::TimeSpec;
-use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
 /// Datagrams in one system call.
 pub(super) const BATCH: usize = 16;
@@ -32,9 +31,6 @@ const _: () = assert!(LENT_MIN >= BULK_BYTES);
 /// Of those, this many are read before they are taken in: the more, the longer the first of them waits for its acknowledgement, and
 /// the less of them is still in the processor's cache.
 const BULK_RUN: usize = 2;
-/// What stands before the payload in a packet: IP and UDP.
-const IPV4_HEADERS: usize = 20 + 8;
-const IPV6_HEADERS: usize = 40 + 8;
 /// How often to go on after an error that is about a single datagram.
 const ATTEMPTS: usize = 8;
 
@@ -53,29 +49,6 @@ pub(super) struct Departure {
     pub to: SocketAddr,
 }
 
-/// One of its sockets.
-#[derive(Clone, Debug)]
-struct Line {
-    udp: Arc<UdpSocket>,
-    /// The only peer, where there is one: the socket is connected to it.
-    peer: Option<SocketAddr>,
-    /// It was found empty since, so that nothing is left in it that others sent before.
-    is_settled: bool,
-}
-
-impl Line {
-    /// See [`Socket::send_one`].
-    fn recv(&self, space: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let flags = RecvFlags::empty();
-        if let Some(peer) = self.peer.filter(|_| self.is_settled) {
-            return Ok((rustix::net::recv(&self.udp, space, flags)?.1, peer));
-        }
-        let (_, length, from) = rustix::net::recvfrom(&self.udp, space, flags)?;
-        let from = from.and_then(|from| SocketAddr::try_from(from).ok());
-        Ok((length, from.ok_or(ErrorKind::InvalidData)?))
-    }
-}
-
 /// Non-blocking UDP at one address.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -91,10 +64,7 @@ pub(super) struct Socket {
     pub is_empty: bool,
     /// What lanes that are gone have lost.
     dropped: u64,
-    /// Peers whose hosts said that nothing listens there.
-    pub refused: Vec<SocketAddr>,
-    /// Peers to whom only datagrams up to this size (UDP payload, bytes) can go.
-    pub narrow: Vec<(SocketAddr, usize)>,
+    pub complaints: Complaints,
 }
 
 impl Socket {
@@ -110,8 +80,7 @@ impl Socket {
             stamped: false,
             is_empty: false,
             dropped: 0,
-            refused: Vec::new(),
-            narrow: Vec::new(),
+            complaints: Complaints::default(),
         })
     }
 
@@ -160,24 +129,6 @@ impl Socket {
         self.dropped + lines.filter_map(|line| drops::dropped(&line.udp)).sum::<u64>()
     }
 
-    /// By the kernel's call itself: the C library's can be cancelled, which takes two locked instructions each.
-    fn send_one(&self, Departure { datagram, to }: &Departure) -> io::Result<usize> {
-        let flags = SendFlags::empty();
-        let Line { udp, peer, .. } = self.lane.as_ref().filter(|lane| lane.peer == Some(*to)).unwrap_or(&self.main);
-        let is_connected = *peer == Some(*to);
-        let Some(bytes) = datagram.whole() else {
-            let (pieces, mut control) = (datagram.pieces().map(IoSlice::new), SendAncillaryBuffer::default());
-            return Ok(match is_connected {
-                true => rustix::net::sendmsg(udp, &pieces, &mut control, flags),
-                false => rustix::net::sendmsg_addr(udp, to, &pieces, &mut control, flags),
-            }?);
-        };
-        Ok(match is_connected {
-            true => rustix::net::send(udp, bytes, flags),
-            false => rustix::net::sendto(udp, bytes, flags, to),
-        }?)
-    }
-
     /// Reads what is there: one datagram by the plain call, and more if it is of those that come one after the other; or up to
     /// [`BATCH`] at once when `many` are expected. Returns how many.
     pub fn receive(&mut self, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
@@ -192,7 +143,6 @@ impl Socket {
         };
         for way in ways {
             // Beside a lane it is looked at so seldom that only the kernel knows how long what is there has waited.
-            let many = many || *way == Way::Main && self.lane.is_some() && self.stamped;
             let count = self.receive_over(*way, arrivals, many)?;
             self.learn(*way, arrivals, count);
             if count > 0 {
@@ -265,8 +215,16 @@ impl Socket {
     }
 
     fn receive_over(&mut self, way: Way, arrivals: &mut Arrivals, many: bool) -> io::Result<usize> {
+        let is_beside = way == Way::Main && self.lane.is_some();
+        // Beside a lane it is looked at so seldom that only the kernel knows how long what is there has waited.
+        let many = many || is_beside && self.stamped;
         for _ in 0..ATTEMPTS {
-            let read = if many { self.receive_many(way, arrivals) } else { self.receive_one(way, arrivals) };
+            // Mostly nothing is there, and that is known sooner than a batch is prepared.
+            let seen = if is_beside { self.main.peek() } else { Ok(()) };
+            let read = seen.and_then(|()| match many {
+                true => self.receive_many(way, arrivals),
+                false => self.receive_one(way, arrivals),
+            });
             match read {
                 Ok(count) => return Ok(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -340,6 +298,10 @@ impl Socket {
         Ok(count)
     }
 
+    fn line_to(&self, to: SocketAddr) -> &Line {
+        self.lane.as_ref().filter(|lane| lane.peer == Some(to)).unwrap_or(&self.main)
+    }
+
     /// Sends datagrams in order; returns how many were dealt with. Fewer than all: the socket is full. One that the
     /// kernel refuses for a reason of its own counts as sent, and lost: the transport notices by itself.
     pub fn send(&mut self, departures: &[Departure]) -> usize {
@@ -347,7 +309,7 @@ impl Socket {
         let mut attempts = 0;
         while let Some(rest) = departures.get(done..).filter(|rest| !rest.is_empty()) {
             let sent = match rest {
-                [one] => self.send_one(one).map(|_| 1),
+                [one] => self.line_to(one.to).send(&one.datagram, one.to).map(|_| 1),
                 more => self.send_many(more),
             };
             match sent {
@@ -405,79 +367,16 @@ impl Socket {
         }
     }
 
-    /// Empties the sockets' error queues (or else they would be reported as readable for ever) and notes who refused, and what was too
-    /// large for whom.
     fn read_errors(&mut self) {
-        for line in [Some(self.main.clone()), self.lane.clone()].into_iter().flatten() {
-            self.read_errors_of(&line);
+        for line in [Some(&self.main), self.lane.as_ref()].into_iter().flatten() {
+            self.complaints.read(&line.udp);
         }
     }
 
-    fn read_errors_of(&mut self, line: &Line) {
-        for _ in 0..BATCH * ATTEMPTS {
-            let mut space = [0u8; 64];
-            let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
-            let mut slices = [IoSliceMut::new(&mut space)];
-            let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-            let read = recvmsg::<SockaddrStorage>(line.udp.as_raw_fd(), &mut slices, Some(&mut control), flags);
-            let Ok(message) = read else { return };
-            let Some(addr) = message.address.as_ref().and_then(standard) else { continue };
-            let Ok(controls) = message.cmsgs() else { continue };
-            for control in controls {
-                if let ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) = control
-                {
-                    self.note(addr, &error);
-                }
-            }
-        }
-    }
-
-    fn note(&mut self, addr: SocketAddr, error: &libc::sock_extended_err) {
-        if error.ee_errno == Errno::ECONNREFUSED as u32 && !self.refused.contains(&addr) && self.refused.len() < BATCH {
-            self.refused.push(addr);
-        }
-        if error.ee_errno == Errno::EMSGSIZE as u32 && self.narrow.len() < BATCH {
-            // What the link, or a router on the way, takes: a whole packet. The link says so without a port.
-            let headers = if addr.is_ipv4() { IPV4_HEADERS } else { IPV6_HEADERS };
-            self.narrow.push((addr, (error.ee_info as usize).saturating_sub(headers)));
-        }
-    }
-
-    /// The link does not take a datagram of this many bytes; the error queue says what it takes.
     fn note_too_large(&mut self, to: SocketAddr, bytes: usize) {
         self.read_errors();
-        let own = |(addr, _): &(SocketAddr, usize)| addr.ip() == to.ip() && addr.port() == 0;
-        let limit =
-            self.narrow.iter().find(|narrow| own(narrow)).map_or(bytes - 1, |(_, limit)| (*limit).min(bytes - 1));
-        self.narrow.retain(|narrow| !own(narrow));
-        self.narrow.push((to, limit));
+        self.complaints.note_too_large(to, bytes);
     }
-}
-
-/// Sets what all sockets have in common.
-fn prepare(udp: &UdpSocket, is_v6: bool, buffer_bytes: usize) -> io::Result<()> {
-    udp.set_nonblocking(true)?;
-    // Larger than the administrator's limit if we may; the limit otherwise.
-    if setsockopt(udp, sockopt::RcvBufForce, &buffer_bytes).is_err() {
-        let _ = setsockopt(udp, sockopt::RcvBuf, &buffer_bytes);
-    }
-    if setsockopt(udp, sockopt::SndBufForce, &buffer_bytes).is_err() {
-        let _ = setsockopt(udp, sockopt::SndBuf, &buffer_bytes);
-    }
-    // The transport finds out by itself what a path carries: no datagram is to be cut on its way, and none to be held back for
-    // what the kernel believes of the path. One that is too large for the link is refused, which is as good as an answer.
-    if is_v6 {
-        set_ipv6_mtu_discover(udp, Ipv6PathMtuDiscovery::PROBE)?;
-    }
-    // A socket of both families has both options; one of IPv6 alone does without.
-    let v4 = set_ip_mtu_discover(udp, Ipv4PathMtuDiscovery::PROBE);
-    if !is_v6 {
-        v4?;
-    }
-    // Without this the kernel keeps ICMP errors of an unconnected socket to itself; we can live without them.
-    let _ =
-        if is_v6 { setsockopt(udp, sockopt::Ipv6RecvErr, &true) } else { setsockopt(udp, sockopt::Ipv4RecvErr, &true) };
-    Ok(())
 }
 
 /// Room for what may be said beside a datagram: when it came.
@@ -489,34 +388,6 @@ fn control_space() -> Vec<u8> {
 fn told(control: ControlMessageOwned) -> Option<SystemTime> {
     match control {
         ControlMessageOwned::ScmTimestampns(time) => SystemTime::UNIX_EPOCH.checked_add(Duration::from(time)),
-        _ => None,
-    }
-}
-
-/// Errors that ICMP or the local stack report for some datagram that was sent; the socket itself is well.
-fn is_about_one_datagram(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw),
-        Some(
-            Errno::ECONNREFUSED
-                | Errno::EHOSTUNREACH
-                | Errno::ENETUNREACH
-                | Errno::EHOSTDOWN
-                | Errno::ENETDOWN
-                | Errno::EMSGSIZE
-                | Errno::EPROTO
-                | Errno::EACCES
-                | Errno::ENOPROTOOPT
-                | Errno::EOPNOTSUPP
-                | Errno::ENONET
-        )
-    )
-}
-
-fn standard(address: &SockaddrStorage) -> Option<SocketAddr> {
-    match address.family()? {
-        nix::sys::socket::AddressFamily::Inet => Some(SocketAddr::V4((*address.as_sockaddr_in()?).into())),
-        nix::sys::socket::AddressFamily::Inet6 => Some(SocketAddr::V6((*address.as_sockaddr_in6()?).into())),
         _ => None,
     }
 }

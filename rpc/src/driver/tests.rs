@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -420,4 +421,54 @@ fn a_lane_that_was_just_opened_is_looked_at_although_others_never_pause() {
         arrivals.from(0) != Some(peer.local_addr().unwrap())
     });
     assert!(looks.count() < 100);
+}
+
+#[test]
+fn batches_are_tried_where_one_datagram_followed_another_and_go_on_until_they_are_none() {
+    let mut batching = super::Batching::default();
+    // Somebody waits for each answer: there is never more than one.
+    for looks in 0..200 {
+        (0..looks % 2).for_each(|_| batching.learn(false, 0, true));
+        batching.learn(false, 1, looks % 2 == 0);
+    }
+    assert!(!batching.pays());
+    // Three at a time, with pauses.
+    for burst in 0..16 {
+        assert!(!batching.pays(), "{burst}");
+        (0..3).for_each(|_| batching.learn(false, 1, false));
+        batching.learn(false, 0, true);
+    }
+    for count in [7, 0, 2] {
+        assert!(batching.pays());
+        batching.learn(true, count, false);
+    }
+    batching.learn(true, 1, false);
+    assert!(!batching.pays());
+}
+
+#[test]
+fn beside_a_lane_a_refusal_is_heard_and_leaves_nothing_to_wake_for() {
+    let mut server = Side::new(Impairments::default());
+    server.driver.favour();
+    server.driver.time_arrivals();
+    let mut clients = [(); 2].map(|()| Side::new(Impairments::default()));
+    let peers = clients.each_mut().map(|client| client.driver.connect(server.addr()).unwrap());
+    for place in [1, 0] {
+        ping_pong(&mut clients[place], &mut server, peers[place], 1_000);
+    }
+    assert_eq!(server.driver.lane().map(|lane| lane.peer_addr().unwrap()), Some(clients[0].addr()));
+    let [busy, gone] = clients;
+    let other = server.driver.connect(gone.addr()).unwrap();
+    drop(gone.driver);
+    server.driver.send(other, Channel(1), &[b"anybody there?"]).unwrap();
+    server.driver.flush();
+    let start = Instant::now();
+    while server.lost.is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        server.poll(|_, _, _| {});
+    }
+    assert_eq!(server.lost, [LostReason::Refused]);
+    assert_eq!(server.driver.lane().map(|lane| lane.peer_addr().unwrap()), Some(busy.addr()));
+    let mut watched = [nix::poll::PollFd::new(server.driver.as_fd(), nix::poll::PollFlags::POLLIN)];
+    assert_eq!(nix::poll::poll(&mut watched, nix::poll::PollTimeout::ZERO), Ok(0));
 }
