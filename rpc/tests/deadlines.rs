@@ -197,6 +197,23 @@ fn what_waited_past_its_deadline_in_the_sockets_buffer_does_not_begin() {
 }
 
 #[test]
+fn what_wakes_a_server_that_was_busy_and_slept_for_long_has_not_waited() {
+    guarded(|| {
+        let (server, _bench) = serve(|builder| builder);
+        let lab = LabClient::new(client(&server));
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(50) {
+            assert_eq!(lab.echo("hello".to_owned()).unwrap(), "hello");
+        }
+        thread::sleep(Duration::from_millis(1_500));
+        let hasty = LabClient::new(client(&server).with_timeout(Duration::from_millis(750)));
+        for _ in 0..10 {
+            assert_eq!(hasty.echo("again".to_owned()).unwrap(), "again");
+        }
+    });
+}
+
+#[test]
 fn a_call_that_the_window_held_back_past_its_deadline_is_not_sent() {
     guarded(|| {
         // One fragment may be under way, and what is held is acknowledged by its reply alone.

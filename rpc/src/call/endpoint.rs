@@ -450,6 +450,9 @@ impl<R: Role> Endpoint<R> {
             let until = watch.until(&mut core, now);
             let lane = core.driver.lane();
             alone = core.listens;
+            if alone && until > now {
+                core.driver.rests(now);
+            }
             self.release(core);
             let time = (until < Time::MAX).then(|| watch.timeout(until - now));
             rested = until > now;

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, recvmsg};
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, Timestamps, recvmsg,
+};
 
 /// What stands before the payload in a packet: IP and UDP.
 const IPV4_HEADERS: usize = 20 + 8;
@@ -32,7 +34,8 @@ impl Complaints {
     pub fn read(&mut self, udp: &UdpSocket) {
         for _ in 0..READ {
             let mut space = [0u8; 64];
-            let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+            // The kernel may say when it came, too, and does so first.
+            let mut control = nix::cmsg_space!(Timestamps, libc::sock_extended_err, libc::sockaddr_in6);
             let mut slices = [IoSliceMut::new(&mut space)];
             let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
             let read = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut slices, Some(&mut control), flags);

@@ -31,6 +31,7 @@ mod lane;
 mod line;
 mod polling;
 mod socket;
+mod stamping;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +47,7 @@ use crate::time::{self, Time};
 use crate::trace::Tracer;
 use crate::transport::{BootEpoch, Channel, Counters, Datagram, Outgoing, Peer, Seed, SendError, Transport};
 use socket::{BATCH, BULK_BYTES, Departure, Socket};
+use stamping::Stamping;
 
 pub use config::{DriverConfig, DriverError};
 pub use inbox::{Inbox, Incoming, Received};
@@ -76,8 +78,11 @@ pub struct Driver {
     told: Time,
     /// When the socket was last found empty: no datagram has waited since before.
     emptied_at: Time,
+    /// When a look last found nothing where it looked.
+    paused_at: Time,
     /// What comes next may have waited for long.
     overdue: bool,
+    stamping: Stamping,
     departures: Vec<Departure>,
     /// Of `departures`, the ones that the full socket did not take.
     held: std::ops::Range<usize>,
@@ -118,7 +123,9 @@ impl Driver {
             received_at: now,
             told: now,
             emptied_at: now,
+            paused_at: now,
             overdue: false,
+            stamping: Stamping::default(),
             departures: vec![departure; BATCH],
             held: 0..0,
             retry_at: Time::ZERO,
@@ -144,7 +151,21 @@ impl Driver {
 
     /// From now on, messages tell how long they have waited in the socket's buffer, if that was a millisecond or more.
     pub fn time_arrivals(&mut self) {
-        self.socket.stamp();
+        self.stamping.want();
+        self.rests(time::now());
+    }
+
+    /// Whoever looks at the socket is about to sleep: what comes meanwhile may wait.
+    pub(crate) fn rests(&mut self, now: Time) {
+        if self.stamping.rests(now) {
+            self.stamp(true);
+        }
+    }
+
+    fn stamp(&mut self, on: bool) {
+        if !self.socket.stamp(on) {
+            self.stamping.give_up();
+        }
     }
 
     /// Says that nobody but whoever is at `addr` will ever be spoken to: the kernel then finds the way there once, not for each
@@ -271,7 +292,7 @@ impl Driver {
         if inbox.is_empty() {
             inbox.clear();
             // Only batches say how long each has waited.
-            let overdue = std::mem::take(&mut self.overdue) && self.socket.is_stamped();
+            let overdue = std::mem::take(&mut self.overdue) && self.stamping.is_wanted();
             let many = self.batching.pays() || overdue;
             for _ in 0..looks {
                 count = self.socket.receive(&mut inbox.arrivals, many).map_err(DriverError::Receive)?;
@@ -287,9 +308,18 @@ impl Driver {
         let now = self.tell(time::now());
         let before = std::mem::replace(&mut self.received_at, now);
         let since_last = now - before;
+        if paused {
+            self.paused_at = now;
+        }
         if was_empty {
             // An earlier look may have been long ago.
             self.emptied_at = if is_empty { now } else { self.emptied_at.max(before) };
+        }
+        // Beside a lane there may be something although nothing was found.
+        if (count > 0 || since_last >= AWAY && !was_empty)
+            && let Some(on) = self.stamping.came(now, before, self.paused_at)
+        {
+            self.stamp(on);
         }
         if count == 0 && self.is_idle(now) {
             return Ok(0);
@@ -299,7 +329,7 @@ impl Driver {
         }
         // Who read without asking when it came was here a moment ago, or else was interrupted in between.
         self.overdue = since_last >= AWAY;
-        let unknown = if self.overdue && self.socket.is_stamped() { since_last } else { Duration::ZERO };
+        let unknown = self.stamping.unnoted(now, before, self.socket.is_noted);
         inbox.arrivals.settle(count, now - self.emptied_at, unknown);
         let known = inbox.events.len();
         for place in 0..count {
@@ -451,8 +481,9 @@ impl Batching {
     /// So many were found; `paused`: not by the first look.
     fn learn(&mut self, many: bool, count: usize, paused: bool) {
         match (many, count) {
-            (_, 0) | (true, 2..) => {}
+            (_, 0) => {}
             (true, 1) => self.followed = 0,
+            (true, 2..) => self.followed = Self::TRIED_AFTER,
             (false, _) => self.followed += u32::from(self.found && !paused),
         }
         self.found = count > 0;

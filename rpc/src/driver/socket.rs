@@ -16,9 +16,9 @@ use crate::transport::Datagram;
 use crate::transport::send::LENT_MIN;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt, sockopt,
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, TimestampingFlag, Timestamps, recvmmsg, sendmmsg,
+    setsockopt, sockopt,
 };
-use nix::sys::time::TimeSpec;
 
 /// Datagrams in one system call.
 pub(super) const BATCH: usize = 16;
@@ -60,6 +60,8 @@ pub(super) struct Socket {
     buffer_bytes: usize,
     /// Whether the kernel says when each datagram came.
     stamped: bool,
+    /// Whether what was read last has a note of when it came, if that was after the kernel was asked.
+    pub is_noted: bool,
     /// Whether the last look found nothing, and left nothing out.
     pub is_empty: bool,
     /// What lanes that are gone have lost.
@@ -78,6 +80,7 @@ impl Socket {
             is_v6,
             buffer_bytes,
             stamped: false,
+            is_noted: false,
             is_empty: false,
             dropped: 0,
             complaints: Complaints::default(),
@@ -94,14 +97,12 @@ impl Socket {
         self.lane.as_ref().map(|lane| Arc::clone(&lane.udp))
     }
 
-    /// See [`super::Driver::time_arrivals`].
-    pub fn stamp(&mut self) {
-        self.stamped = setsockopt(&self.main.udp, sockopt::ReceiveTimestampns, &true).is_ok();
-    }
-
-    /// Whether batches tell how long their datagrams have waited.
-    pub fn is_stamped(&self) -> bool {
-        self.stamped
+    /// Whether batches are to tell when their datagrams came: those that come from now on. False if they cannot.
+    pub fn stamp(&mut self, on: bool) -> bool {
+        let lines = [Some(&self.main), self.lane.as_ref()];
+        let told = lines.into_iter().flatten().all(|line| stamp(&line.udp, on).is_ok());
+        self.stamped = on && told;
+        told
     }
 
     /// See [`super::Driver::dedicate`].
@@ -176,7 +177,7 @@ impl Socket {
         let opened = lane::open(&self.main.udp, peer, |udp| {
             prepare(udp, self.is_v6, self.buffer_bytes)?;
             if self.stamped {
-                setsockopt(udp, sockopt::ReceiveTimestampns, &true)?;
+                stamp(udp, true)?;
             }
             Ok(())
         });
@@ -220,7 +221,8 @@ impl Socket {
         let many = many || is_beside && self.stamped;
         for _ in 0..ATTEMPTS {
             // Mostly nothing is there, and that is known sooner than a batch is prepared.
-            let seen = if is_beside { self.main.peek() } else { Ok(()) };
+            self.is_noted = many && self.stamped;
+            let seen = if is_beside && many { self.main.peek() } else { Ok(()) };
             let read = seen.and_then(|()| match many {
                 true => self.receive_many(way, arrivals),
                 false => self.receive_one(way, arrivals),
@@ -379,15 +381,23 @@ impl Socket {
     }
 }
 
-/// Room for what may be said beside a datagram: when it came.
-fn control_space() -> Vec<u8> {
-    nix::cmsg_space!(TimeSpec)
+/// Asks the kernel to note when datagrams come, or no more. (What SO_TIMESTAMPNS begins lasts as long as the socket.)
+fn stamp(udp: &UdpSocket, on: bool) -> nix::Result<()> {
+    let notes = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+    setsockopt(udp, sockopt::Timestamping, &if on { notes } else { TimestampingFlag::empty() })
 }
 
-/// When a datagram came, if this says so (SO_TIMESTAMPNS, socket(7)).
+/// Room for what may be said beside a datagram: when it came.
+fn control_space() -> Vec<u8> {
+    nix::cmsg_space!(Timestamps)
+}
+
+/// When a datagram came, if this says so.
 fn told(control: ControlMessageOwned) -> Option<SystemTime> {
     match control {
-        ControlMessageOwned::ScmTimestampns(time) => SystemTime::UNIX_EPOCH.checked_add(Duration::from(time)),
+        ControlMessageOwned::ScmTimestampsns(Timestamps { system, .. }) => {
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from(system))
+        }
         _ => None,
     }
 }
