@@ -407,6 +407,39 @@ fn with_a_lane_and_beside_it_messages_tell_how_long_they_have_waited() {
 }
 
 #[test]
+fn what_waits_beside_a_lane_through_an_interruption_is_late_although_the_first_look_does_not_find_it() {
+    for _ in 0..8 {
+        let mut server = Side::new(Impairments::default());
+        server.driver.favour();
+        server.driver.time_arrivals();
+        let mut clients = [(); 2].map(|()| Side::new(Impairments::default()));
+        let peers = clients.each_mut().map(|client| client.driver.connect(server.addr()).unwrap());
+        // Long enough, with nothing that waits, for the kernel's notes to end.
+        for place in [1, 0] {
+            for _ in 0..1_000 {
+                ping_pong(&mut clients[place], &mut server, peers[place], 1);
+                server.poll(|_, _, _| {});
+            }
+        }
+        let pause = Duration::from_millis(10);
+        clients[1].driver.send(peers[1], Channel(1), &[b"tell"]).unwrap();
+        clients[1].driver.flush();
+        std::thread::sleep(pause);
+        let start = Instant::now();
+        let mut waits = Vec::new();
+        while waits.is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(60));
+            server.driver.receive(&mut server.inbox).unwrap();
+            waits.extend(server.inbox.drain().filter_map(|incoming| match incoming {
+                Incoming::Message { waited, .. } => Some(waited),
+                _ => None,
+            }));
+        }
+        assert!(waits.iter().all(|waited| *waited >= pause), "{waits:?}");
+    }
+}
+
+#[test]
 fn a_lane_that_was_just_opened_is_looked_at_although_others_never_pause() {
     let bind = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let (server, peer, other) = (bind(), bind(), bind());
