@@ -29,8 +29,8 @@ pub mod wire;
 
 pub use call::{
     CallError, CallErrorKind, CallKind, Client, ClientConfig, ClientCounters, Context, Failure, Interface, Method,
-    MethodId, PendingCall, Ran, Refusal, ReplyLimits, Request, Schema, SchemaMismatch, Server, ServerBuilder,
-    ServerCounters, ServerHandle, Service, ServiceId, StartError, Waiting, schema,
+    MethodId, PendingCall, Ran, Refusal, ReplyLimits, Schema, SchemaMismatch, Server, ServerBuilder, ServerCounters,
+    ServerHandle, Service, ServiceId, StartError, Waiting, schema,
 };
 pub use codec::Bytes;
 pub use rpc_macros::service;

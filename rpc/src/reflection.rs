@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::call::{Interface, JsonRequest, Method, Refusal, Request, Service};
+use crate::call::{Interface, JsonRequest, Method, OtherForm, Refusal, Service};
 use crate::codec::Encoded;
 
 /// Longest arguments in JSON; as values in memory they take many times more.
@@ -133,19 +133,20 @@ impl Reflection for Mirror {
             let there = self.0.iter().map(|one| one.name().to_owned()).collect();
             return Err(JsonError::UnknownService { wanted: service, there });
         };
-        let Some(method) = found.interface().method(&method) else {
+        let mut methods = found.methods().iter().enumerate();
+        let Some((place, method)) = methods.find(|(_, one)| one.name == method) else {
             let there = found.methods().iter().map(|method| method.name.to_owned()).collect();
             return Err(JsonError::UnknownMethod { wanted: method, there });
         };
         let mut reply = Encoded::default();
         let request = JsonRequest::new(parse(&arguments)?, method.arguments);
         let mut request = request.map_err(JsonError::BadArguments)?;
-        match found.dispatch(&mut Request::json(method.id(), &mut request, &mut reply)) {
-            Ok(()) => {}
-            Err(Refusal::BadResult(text)) => return Err(JsonError::BadResult(text)),
-            Err(Refusal::BadArguments(text)) => return Err(JsonError::BadArguments(text)),
-            Err(other) => return Err(JsonError::BadArguments(other.to_string())),
-        }
+        let ran = found.dispatch_other(OtherForm::json(&mut request), &mut reply, place);
+        ran.map_err(|refusal| match *refusal {
+            Refusal::BadResult(text) => JsonError::BadResult(text),
+            Refusal::BadArguments(text) => JsonError::BadArguments(text),
+            other => JsonError::BadArguments(other.to_string()),
+        })?;
         let text = String::from_utf8(reply.bytes).map_err(|error| JsonError::BadResult(error.to_string()))?;
         if request.failed { Err(JsonError::Application(text)) } else { Ok(text) }
     }

@@ -8,9 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use common::{guarded, loopback, until};
+use rpc::codec;
 use rpc::driver::DriverConfig;
 use rpc::impair::Impairments;
-use rpc::{CallErrorKind, Client, ClientConfig, Ran, Server, ServerHandle};
+use rpc::{Bytes, CallErrorKind, Client, ClientConfig, Ran, Server, ServerHandle};
+
+/// Not the type parameter of a stub.
+type A = u64;
 
 #[rpc::service]
 trait Kinds {
@@ -24,6 +28,10 @@ trait Kinds {
     fn note(&self, number: u64);
     /// Returns when there were so many notes.
     fn noted(&self, count: u64) -> u64;
+    /// Whether the byte string that is encoded in this one stands in the same memory when it has been decoded.
+    fn is_kept_inside(&self, outer: Bytes) -> bool;
+    /// Has arguments with the names that the stubs have for their own.
+    fn named(&self, method: u64, arguments: u64, reply: u64, result: u64, call: A) -> [A; 5];
 }
 
 #[derive(Default)]
@@ -60,6 +68,15 @@ impl Kinds for Notes {
         until("all notes are here", || self.count.load(Ordering::SeqCst) >= count);
         self.sum.load(Ordering::SeqCst)
     }
+
+    fn is_kept_inside(&self, outer: Bytes) -> bool {
+        let inner: Bytes = codec::decode(&outer).unwrap();
+        outer.as_ptr_range().contains(&inner.as_ptr())
+    }
+
+    fn named(&self, method: u64, arguments: u64, reply: u64, result: u64, call: u64) -> [u64; 5] {
+        [method, arguments, reply, result, call]
+    }
 }
 
 fn serve(config: DriverConfig) -> (ServerHandle, Arc<Notes>) {
@@ -80,6 +97,27 @@ fn inline_handlers_run_on_the_thread_that_receives() {
         let kinds = client(&server, DriverConfig::plain());
         assert_eq!(kinds.here().unwrap(), "rpc-server");
         assert_eq!(kinds.in_the_pool().unwrap(), "rpc-worker-0");
+    });
+}
+
+#[test]
+fn names_of_arguments_do_not_meet_those_of_the_stubs() {
+    guarded(|| {
+        let (server, _notes) = serve(DriverConfig::plain());
+        assert_eq!(client(&server, DriverConfig::plain()).named(1, 2, 3, 4, 5), Ok([1, 2, 3, 4, 5]));
+    });
+}
+
+#[test]
+fn a_long_byte_string_that_a_method_decodes_itself_stays_in_the_request_and_a_short_one_is_copied() {
+    guarded(|| {
+        let (server, _notes) = serve(DriverConfig::plain());
+        let kinds = client(&server, DriverConfig::plain());
+        for (length, kept) in [(1 << 17, true), (100, false)] {
+            let mut outer = Vec::new();
+            codec::encode(&Bytes::from(vec![7; length]), &mut outer).unwrap();
+            assert_eq!(kinds.is_kept_inside(outer.into()), Ok(kept), "{length} bytes");
+        }
     });
 }
 

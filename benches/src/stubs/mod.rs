@@ -11,8 +11,8 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use rpc::codec::{self, ByteOrder, Encoded};
-use rpc::{Bytes, MethodId, Request, Service};
+use rpc::codec::{self, Encoded, Values};
+use rpc::{Bytes, Service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -86,14 +86,13 @@ struct Bench {
     order: Order,
     orders: Vec<Order>,
     page: Bytes,
-    methods: [MethodId; 4],
+    methods: [usize; 4],
 }
 
 impl Bench {
     fn new() -> Self {
-        let id = |name| ShopClient::INTERFACE.method(name).map(|method| method.id());
-        let none = MethodId { number: 0, version: 0, schema: 0 };
-        let methods = ["number", "order", "orders", "page"].map(|name| id(name).unwrap_or(none));
+        let place = |name| ShopClient::INTERFACE.methods.iter().position(|method| method.name == name);
+        let methods = ["number", "order", "orders", "page"].map(|name| place(name).unwrap_or(usize::MAX));
         let orders = (0..100).map(Order::example).collect();
         let page = (0..4096u32).map(|place| place as u8).collect();
         Bench { shop: ShopServer::new(Counter), order: Order::example(7), orders, page, methods }
@@ -113,12 +112,12 @@ impl Bench {
         .unwrap_or_default()
     }
 
-    fn round<A: Serialize, R: DeserializeOwned>(&self, id: MethodId, arguments: &A, buffers: &mut Stubs) -> Option<R> {
+    fn round<A: Serialize, R: DeserializeOwned>(&self, method: usize, arguments: &A, buffers: &mut Stubs) -> Option<R> {
         let (request, reply) = buffers;
         request.clear();
         reply.clear();
         codec::encode(arguments, request).ok()?;
-        self.shop.dispatch(&mut Request::encoded(id, network(request), ByteOrder::Network, reply)).ok()?;
+        self.shop.dispatch(Values::new(network(request)), reply, method).ok()?;
         let [reply, ..] = reply.parts();
         codec::decode(network(reply)).ok()
     }

@@ -37,8 +37,8 @@ use proc_macro::TokenStream;
 /// - **the trait itself**, as `trait Bank: Send + Sync + 'static`, because several workers of a server share one value
 ///   of it; a server's program implements it. A handler may block;
 /// - **`BankServer<T: Bank>`**: the server stub. `BankServer::new(value)` or `BankServer::shared(Arc<T>)` wrap an
-///   implementation; it implements `rpc::Service`, that is: it takes arguments out of an `rpc::Request`, calls the method, puts the
-///   result in;
+///   implementation; it implements `rpc::Service`, that is: it takes a request's arguments out one by one, calls the method, and encodes
+///   the result;
 /// - **`BankClient`**: the client stub that blocks. `BankClient::new(rpc::Client)`; each method takes the trait's
 ///   arguments by value and returns `Result<R, rpc::CallError>`, where `R` is what the trait's method returns. A method that
 ///   returns `Result<T, E>` itself yields `Result<T, rpc::Failure<E>>`: one error, which is either the method's own or the call's;
@@ -61,9 +61,9 @@ use proc_macro::TokenStream;
 ///
 /// The service's number is the 32-bit FNV-1a hash of the trait's name; a method's number is that of its own name, folded to 16
 /// bits, unless it is given. Methods can be added and moved. A request also names the version of the service, and a hash of
-/// the names and of the texts of the method's types: where the ends differ, the call fails with both ends' versions and hashes and
-/// does not run. Arguments travel as a tuple, encoded by `rpc::codec`, and so does the result. A type's text is its name
-/// without the path: raise the version when what is in a type changes.
+/// the names, the method's types, and what those look like on the wire, fields and variants included: where the ends differ, the call fails
+/// with both ends' versions and hashes and does not run. Arguments travel as a tuple, encoded by `rpc::codec`, and so does the result.
+/// Raise the version when what is meant changes and the types do not.
 ///
 /// # What a service's trait may hold
 ///

@@ -16,11 +16,8 @@ pub fn stub(item: &ItemTrait, methods: &[Method]) -> TokenStream {
     let (visibility, interface) = (&item.vis, &item.ident);
     let (server, client) = (format_ident!("{interface}Server"), format_ident!("{interface}Client"));
     let text = format!(" Server stub of [`{interface}`]: hand it to `rpc::Server`'s builder.");
-    let request = own("request");
-    let arms = methods.iter().map(|method| {
-        let (number, run) = (number(method.number), run_name(method));
-        quote!(#number => self.#run(#request),)
-    });
+    let [called, arguments, reply] = ["method", "arguments", "reply"].map(own);
+    let names = methods.iter().map(run_name);
     let runs = methods.iter().map(|method| run(item, method));
     quote! {
         #[doc = #text]
@@ -47,26 +44,54 @@ pub fn stub(item: &ItemTrait, methods: &[Method]) -> TokenStream {
                 #client::INTERFACE
             }
 
-            fn dispatch(&self, #request: &mut ::rpc::Request<'_>) -> ::core::result::Result<(), ::rpc::Refusal> {
-                match #request.method().number {
-                    #(#arms)*
-                    _ => ::core::result::Result::Err(::rpc::Refusal::UnknownMethod),
-                }
+            fn dispatch(
+                &self,
+                #arguments: ::rpc::codec::Values<'_>,
+                #reply: &mut ::rpc::codec::Encoded,
+                #called: ::core::primitive::usize,
+            ) -> ::core::result::Result<(), ::std::boxed::Box<::rpc::Refusal>> {
+                self.dispatch_any(#arguments, #reply, #called)
+            }
+
+            fn dispatch_other(
+                &self,
+                #arguments: ::rpc::call::OtherForm<'_>,
+                #reply: &mut ::rpc::codec::Encoded,
+                #called: ::core::primitive::usize,
+            ) -> ::core::result::Result<(), ::std::boxed::Box<::rpc::Refusal>> {
+                self.dispatch_any(#arguments, #reply, #called)
             }
         }
 
         #[allow(dead_code, reason = "a program may be a client only")]
         #[allow(deprecated, reason = "that a method is served is no use of it")]
         impl<T: #interface> #server<T> {
+            #[inline(always)]
+            fn dispatch_any<A: ::rpc::call::Arguments>(
+                &self,
+                #arguments: A,
+                #reply: &mut ::rpc::codec::Encoded,
+                #called: ::core::primitive::usize,
+            ) -> ::core::result::Result<(), ::std::boxed::Box<::rpc::Refusal>> {
+                type Run<S, A> =
+                    fn(&S, A, &mut ::rpc::codec::Encoded) -> ::core::result::Result<(), ::std::boxed::Box<::rpc::Refusal>>;
+                let runs: &[Run<Self, A>] = &[#(Self::#names),*];
+                match runs.get(#called) {
+                    ::core::option::Option::Some(run) => run(self, #arguments, #reply),
+                    ::core::option::Option::None => ::core::result::Result::Err(::rpc::Refusal::unknown_method()),
+                }
+            }
+
             #(#runs)*
         }
     }
 }
 
-/// What runs a method: a function of its own, so that one of small arguments does not make room for those of the others.
+/// What runs a method: a function of its own, so that one of small arguments does not make room for those of the others. It is
+/// written for any form of arguments, and compiled for bytes in network order apart.
 fn run(item: &ItemTrait, method: &Method) -> TokenStream {
     let (interface, name) = (&item.ident, &method.name);
-    let (request, result) = (own("request"), own("result"));
+    let [arguments, reply, result] = ["arguments", "reply", "result"].map(own);
     let names: Vec<_> = method.arguments.iter().map(|(name, _)| name).collect();
     let types = method.arguments.iter().map(|(_, of)| of);
     let mut checked = BTreeSet::new();
@@ -80,16 +105,22 @@ fn run(item: &ItemTrait, method: &Method) -> TokenStream {
         quote_spanned! { place => ::rpc::codec::travels::<#of>(); }
     });
     let place = placed_at(name.span());
-    let argument = quote_spanned! { place => #request.argument()? };
-    let no_more = quote_spanned! { place => #request.no_more_arguments()? };
+    let argument = quote_spanned! { place => ::rpc::call::Arguments::next(&mut #arguments)? };
+    let no_more = quote_spanned! { place => ::rpc::call::Arguments::end(&#arguments)? };
     let answer = match method.output.error {
-        None => quote_spanned! { place => #request.answer(&#result) },
-        Some(_) => quote_spanned! { place => #request.answer_result(&#result) },
+        None => quote_spanned! { place => ::rpc::call::Arguments::answer(&mut #arguments, &#result, #reply) },
+        Some(_) => {
+            quote_spanned! { place => ::rpc::call::Arguments::answer_result(&mut #arguments, &#result, #reply) }
+        }
     };
     let run = run_name(method);
     quote! {
         #[inline(never)]
-        fn #run(&self, #request: &mut ::rpc::Request<'_>) -> ::core::result::Result<(), ::rpc::Refusal> {
+        fn #run(
+            &self,
+            mut #arguments: impl ::rpc::call::Arguments,
+            #reply: &mut ::rpc::codec::Encoded,
+        ) -> ::core::result::Result<(), ::std::boxed::Box<::rpc::Refusal>> {
             #(#checks)*
             #(let #names: #types = #argument;)*
             #no_more;

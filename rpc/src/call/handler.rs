@@ -4,15 +4,15 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::codec::{self, ByteOrder, Encoded};
+use crate::codec::{self, ByteOrder, Encoded, Values};
 use crate::time::Time;
 
+use super::arguments::OtherForm;
 use super::context::Context;
 use super::error::put_text;
 use super::interface::SchemaMismatch;
 use super::message::Status;
 use super::queue::Job;
-use super::request::Request;
 use super::service::{Refusal, Service};
 
 /// A reply buffer larger than this is not kept for the next call.
@@ -60,24 +60,38 @@ fn execute(services: &Services, job: &mut Job, reply: &mut Encoded) -> Status {
     let Some(service) = services.list.get(job.service) else { return Status::UnknownService };
     // What a panic leaves half done inside the service is the service's: its locks are poisoned, as everywhere.
     let run = AssertUnwindSafe(|| {
-        service.interface().find(job.call.method)?;
+        let method = service.interface().find(job.call.method)?;
         if !job.arguments.is_long() {
-            let request = &mut Request::encoded(job.call.method, &job.arguments, services.order, reply);
-            return service.dispatch(request);
+            return dispatch(&**service, &job.arguments, services.order, reply, method);
         }
         let arguments = std::mem::take(&mut job.arguments).into_shared();
-        service.dispatch(&mut Request::keeping(job.call.method, &arguments, services.order, reply))
+        codec::reading(&arguments, || dispatch(&**service, &arguments, services.order, reply, method))
     });
     let (status, text) = match catch_unwind(run) {
         Ok(Ok(())) => return Status::Done,
-        Ok(Err(Refusal::UnknownMethod)) => (Status::UnknownMethod, String::new()),
-        Ok(Err(Refusal::OtherSchema(mismatch))) => return put_mismatch(reply, &mismatch),
-        Ok(Err(Refusal::BadArguments(text))) => (Status::BadArguments, text),
-        Ok(Err(Refusal::BadResult(text))) => (Status::BadResult, text),
+        Ok(Err(refusal)) => match *refusal {
+            Refusal::UnknownMethod => (Status::UnknownMethod, String::new()),
+            Refusal::OtherSchema(mismatch) => return put_mismatch(reply, &mismatch),
+            Refusal::BadArguments(text) => (Status::BadArguments, text),
+            Refusal::BadResult(text) => (Status::BadResult, text),
+        },
         Err(panic) => (Status::Panicked, panic_text(panic)),
     };
     put_text(reply, &text);
     status
+}
+
+fn dispatch(
+    service: &dyn Service,
+    arguments: &[u8],
+    order: ByteOrder,
+    reply: &mut Encoded,
+    method: usize,
+) -> Result<(), Box<Refusal>> {
+    match order.is_big() {
+        true => service.dispatch(Values::new(arguments), reply, method),
+        false => service.dispatch_other(OtherForm::little(arguments), reply, method),
+    }
 }
 
 fn put_mismatch(reply: &mut Encoded, mismatch: &SchemaMismatch) -> Status {

@@ -28,6 +28,7 @@
 //! sleeping. Handlers that are marked `inline` run on the endpoint's thread, without the mutex; the others in the pool.
 //! Async calls and inline handlers share datagrams when there are many of them.
 
+mod arguments;
 mod bell;
 mod body;
 mod caller;
@@ -46,13 +47,14 @@ mod outbox;
 mod pending;
 mod pool;
 mod queue;
-mod request;
 mod server;
 mod service;
 mod serving;
 mod slots;
 mod wake;
 
+pub(crate) use arguments::JsonRequest;
+pub use arguments::{Arguments, OtherForm};
 pub use client::{Client, ClientConfig, ClientCounters};
 pub use context::Context;
 pub use endpoint::Waiting;
@@ -61,8 +63,6 @@ pub use failure::Failure;
 pub use interface::{Interface, Method, Schema, SchemaMismatch, schema};
 pub use message::{MethodId, ServiceId};
 pub use pending::PendingCall;
-pub(crate) use request::JsonRequest;
-pub use request::Request;
 pub use server::{Server, ServerBuilder, ServerCounters, ServerHandle};
 pub use service::{CallKind, Refusal, Service};
 pub use slots::ReplyLimits;

@@ -2,21 +2,33 @@
 
 use thiserror::Error;
 
+use crate::codec::{Encoded, Values};
+
+use super::arguments::OtherForm;
 use super::interface::{Interface, Method, SchemaMismatch};
 use super::message::ServiceId;
-use super::request::Request;
 
-/// A service that a [`Server`](super::Server) can run; `#[rpc::service]` writes it for a trait.
+/// A service that a [`Server`](super::Server) can run; `#[rpc::service]` writes it for a trait, as `docs/stubs.md` shows. Who writes one by hand
+/// does the same there: both ways to dispatch are one function over any [`Arguments`](super::Arguments), by which arguments are taken and the
+/// result is appended to the reply.
 pub trait Service: Send + Sync + 'static {
     /// What it offers.
     fn interface(&self) -> &'static Interface;
 
-    /// Runs one method: takes the arguments out of the request, and puts the result into it. Called for methods of the interface only.
-    /// Runs on a thread of the server's pool, several at a time, and may block. A panic becomes an error at the caller.
+    /// Runs a method for arguments that are bytes in network order, and appends the result to `reply`. `method` is its place among those of
+    /// the interface; it comes last, so that the rest is where the method expects it. Called on a thread of the server's pool, several at a
+    /// time, and may block. A panic becomes an error at the caller.
     ///
     /// # Errors
-    /// [`Refusal`] if the method did not run, or ran without a result that can be sent.
-    fn dispatch(&self, request: &mut Request<'_>) -> Result<(), Refusal>;
+    /// [`Refusal`] if the method did not run, or ran without a result that can be sent; what is in `reply` then is not used.
+    fn dispatch(&self, arguments: Values<'_>, reply: &mut Encoded, method: usize) -> Result<(), Box<Refusal>>;
+
+    /// The same for arguments in any other form (JSON, from [`reflection`](crate::reflection), or little-endian bytes); the result is
+    /// appended in that form, too.
+    ///
+    /// # Errors
+    /// As for [`Self::dispatch`].
+    fn dispatch_other(&self, arguments: OtherForm<'_>, reply: &mut Encoded, method: usize) -> Result<(), Box<Refusal>>;
 
     /// Its number on the wire.
     fn id(&self) -> ServiceId {
@@ -59,4 +71,13 @@ pub enum Refusal {
     /// The method ran, and its result cannot be encoded.
     #[error("the result: {0}")]
     BadResult(String),
+}
+
+impl Refusal {
+    /// [`Self::UnknownMethod`], for the stubs.
+    #[doc(hidden)]
+    #[cold]
+    pub fn unknown_method() -> Box<Self> {
+        Box::new(Refusal::UnknownMethod)
+    }
 }

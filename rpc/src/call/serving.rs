@@ -312,8 +312,9 @@ impl Serving {
     }
 
     fn is_inline(&self, service: usize, call: &Call) -> bool {
-        let method = self.services.list.get(service).and_then(|service| service.interface().find(call.method).ok());
-        method.is_some_and(|method| method.inline)
+        let Some(interface) = self.services.list.get(service).map(|service| service.interface()) else { return false };
+        let place = interface.find(call.method).ok();
+        place.and_then(|place| interface.methods.get(place)).is_some_and(|method| method.inline)
     }
 
     /// A call that began will not run after all.

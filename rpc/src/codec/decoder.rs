@@ -17,13 +17,15 @@ pub(super) struct Decoder<'de, const BIG: bool> {
 }
 
 impl<'de, const BIG: bool> Decoder<'de, BIG> {
+    #[inline]
     pub(super) fn new(bytes: &'de [u8]) -> Self {
         Decoder { rest: bytes, depth: DEPTH_MAX }
     }
 
-    /// How many bytes were not read.
-    pub(super) fn left(&self) -> usize {
-        self.rest.len()
+    /// The bytes that were not read.
+    #[inline]
+    pub(super) fn rest(&self) -> &'de [u8] {
+        self.rest
     }
 
     #[inline]

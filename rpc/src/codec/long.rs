@@ -19,7 +19,7 @@ pub(super) const LONG: usize = 16 << 10;
 thread_local! {
     /// What is about to be written.
     static OFFERED: Cell<Option<bytes::Bytes>> = const { Cell::new(None) };
-    /// What is being read, where it may be kept.
+    /// The message that is being read, or served, where parts of it may be kept.
     static SOURCE: RefCell<Option<bytes::Bytes>> = const { RefCell::new(None) };
 }
 
@@ -27,7 +27,7 @@ thread_local! {
 /// memory, as [`bytes::Bytes`] do.
 ///
 /// A long one that is a result, or a part of one, is sent from where it stands, and where it is received it stands in the memory into which
-/// the reply came: then that is kept for as long as this is.
+/// the reply, or the request, came: then that is kept for as long as this is.
 ///
 /// ```
 /// use rpc::Bytes;
@@ -116,7 +116,8 @@ impl<'de> Visitor<'de> for Whole {
     }
 
     fn visit_borrowed_bytes<E: serde::de::Error>(self, bytes: &'de [u8]) -> Result<Bytes, E> {
-        kept(bytes).map_or_else(|| self.visit_bytes(bytes), |kept| Ok(Bytes(kept)))
+        let kept = if bytes.len() < LONG { None } else { kept(bytes) };
+        kept.map_or_else(|| self.visit_bytes(bytes), |kept| Ok(Bytes(kept)))
     }
 
     fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
@@ -143,11 +144,8 @@ fn offer(bytes: Option<bytes::Bytes>) -> Option<bytes::Bytes> {
     OFFERED.try_with(|offered| offered.replace(bytes)).ok().flatten()
 }
 
-/// These bytes as a part of what is being read, if they are most of it: a short piece must not hold a long message.
+/// These long bytes as a part of what is being read, if they are most of it: a short piece must not hold a long message.
 fn kept(bytes: &[u8]) -> Option<bytes::Bytes> {
-    if bytes.len() < LONG {
-        return None;
-    }
     let part = |source: &RefCell<Option<bytes::Bytes>>| {
         let source = source.borrow();
         part_of(source.as_ref().filter(|source| bytes.len() > source.len() / 2)?, bytes)
@@ -155,7 +153,7 @@ fn kept(bytes: &[u8]) -> Option<bytes::Bytes> {
     SOURCE.try_with(part).ok().flatten()
 }
 
-/// Runs `read`, which reads `source`; long byte strings in it are not copied.
+/// Runs `read`, which reads `source`; long byte strings in that are not copied, whoever decodes them.
 pub(crate) fn reading<T>(source: &bytes::Bytes, read: impl FnOnce() -> T) -> T {
     /// Also when it panics.
     struct Forget(Option<bytes::Bytes>);
@@ -195,6 +193,12 @@ impl Encoded {
         self.lent.is_some()
     }
 
+    /// Whether so many more bytes need no more memory.
+    #[inline]
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.capacity() - self.bytes.len() >= bytes
+    }
+
     /// How many bytes it has.
     pub fn len(&self) -> usize {
         self.bytes.len() + self.lent.as_ref().map_or(0, |lent| lent.bytes.len())
@@ -206,8 +210,17 @@ impl Encoded {
     }
 
     /// Forgets it all but the room that it has.
+    #[inline]
     pub fn clear(&mut self) {
         self.bytes.clear();
+        if self.lent.is_some() {
+            self.forget_lent();
+        }
+    }
+
+    /// Apart, so that short messages only ask whether there is anything.
+    #[cold]
+    fn forget_lent(&mut self) {
         self.lent = None;
     }
 
@@ -224,14 +237,19 @@ impl Encoded {
     }
 
     /// All bytes, in order: those before the long byte string, that itself, and those behind it.
+    #[inline]
     pub fn parts(&self) -> [&[u8]; 3] {
         match &self.lent {
             None => [&self.bytes, &[], &[]],
-            Some(lent) => {
-                let (before, behind) = self.bytes.split_at_checked(lent.at).unwrap_or((&self.bytes, &[]));
-                [before, &lent.bytes, behind]
-            }
+            Some(lent) => self.parts_around(lent),
         }
+    }
+
+    /// Apart, as [`Self::forget_lent`].
+    #[cold]
+    fn parts_around<'a>(&'a self, lent: &'a Lent) -> [&'a [u8]; 3] {
+        let (before, behind) = self.bytes.split_at_checked(lent.at).unwrap_or((&self.bytes, &[]));
+        [before, &lent.bytes, behind]
     }
 
     /// The long byte string, which others may share.

@@ -76,6 +76,13 @@ pub enum CodecError {
 #[derive(Debug)]
 pub(crate) struct Fault(Box<CodecError>);
 
+impl Fault {
+    #[cold]
+    fn left_over(bytes: usize) -> Self {
+        Fault(Box::new(CodecError::LeftOver(bytes)))
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -118,7 +125,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 /// As for [`encode`].
 #[inline]
 pub fn encode_in<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    encode_into(order, value, out)
+    Ok(encode_into(order, value, out)?)
 }
 
 /// The same without copying a long [`Bytes`].
@@ -127,12 +134,12 @@ pub(crate) fn encode_lending<T: Serialize + ?Sized>(
     order: ByteOrder,
     value: &T,
     out: &mut Encoded,
-) -> Result<(), CodecError> {
+) -> Result<(), Fault> {
     encode_into(order, value, out)
 }
 
 #[inline]
-fn encode_into<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut impl Output) -> Result<(), CodecError> {
+fn encode_into<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut impl Output) -> Result<(), Fault> {
     if order.is_big() {
         return encode_as::<true, T>(value, out);
     }
@@ -141,13 +148,13 @@ fn encode_into<T: Serialize + ?Sized>(order: ByteOrder, value: &T, out: &mut imp
 
 /// Out of the way, so that the order that everybody uses is as small as if there were no other.
 #[cold]
-fn encode_little<T: Serialize + ?Sized>(value: &T, out: &mut impl Output) -> Result<(), CodecError> {
+fn encode_little<T: Serialize + ?Sized>(value: &T, out: &mut impl Output) -> Result<(), Fault> {
     encode_as::<false, T>(value, out)
 }
 
 #[inline]
-fn encode_as<const BIG: bool, T: Serialize + ?Sized>(value: &T, out: &mut impl Output) -> Result<(), CodecError> {
-    value.serialize(&mut Encoder::<BIG, _> { out }).map_err(|fault| *fault.0)
+fn encode_as<const BIG: bool, T: Serialize + ?Sized>(value: &T, out: &mut impl Output) -> Result<(), Fault> {
+    value.serialize(&mut Encoder::<BIG, _> { out })
 }
 
 /// Reads one value that fills `bytes` exactly.
@@ -190,28 +197,35 @@ fn decode_from<const BIG: bool, T: DeserializeOwned>(bytes: &[u8]) -> Result<T, 
     Ok(value)
 }
 
-/// Values one after the other, to be read one by one.
+/// Values one after the other, to be read one by one (by [`Arguments`](crate::call::Arguments)). `BIG`: numbers begin with their most
+/// significant byte, as they do on the wire. No more than two words, so that a function gets it in registers.
 #[derive(Debug)]
-pub(crate) struct Values<'de, const BIG: bool>(Decoder<'de, BIG>);
+pub struct Values<'de, const BIG: bool = true> {
+    rest: &'de [u8],
+}
 
 impl<'de, const BIG: bool> Values<'de, BIG> {
+    /// The values in these bytes.
     #[inline]
-    pub(crate) fn new(bytes: &'de [u8]) -> Self {
-        Values(Decoder::new(bytes))
+    pub fn new(bytes: &'de [u8]) -> Self {
+        Values { rest: bytes }
     }
 
     /// The next one.
     #[inline(always)]
     pub(crate) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
-        T::deserialize(&mut self.0)
+        let mut decoder = Decoder::<BIG>::new(self.rest);
+        let value = T::deserialize(&mut decoder);
+        self.rest = decoder.rest();
+        value
     }
 
     /// There are no more.
     #[inline]
-    pub(crate) fn end(&self) -> Result<(), CodecError> {
-        match self.0.left() {
+    pub(crate) fn end(&self) -> Result<(), Fault> {
+        match self.rest.len() {
             0 => Ok(()),
-            left => Err(CodecError::LeftOver(left)),
+            left => Err(Fault::left_over(left)),
         }
     }
 }
