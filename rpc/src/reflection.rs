@@ -133,9 +133,9 @@ impl Reflection for Mirror {
             let there = self.0.iter().map(|one| one.name().to_owned()).collect();
             return Err(JsonError::UnknownService { wanted: service, there });
         };
-        let mut methods = found.methods().iter().enumerate();
-        let Some((place, method)) = methods.find(|(_, one)| one.name == method) else {
-            let there = found.methods().iter().map(|method| method.name.to_owned()).collect();
+        let methods = found.interface().methods;
+        let Some((place, method)) = methods.iter().enumerate().find(|(_, one)| one.name == method) else {
+            let there = methods.iter().map(|method| method.name.to_owned()).collect();
             return Err(JsonError::UnknownMethod { wanted: method, there });
         };
         let mut reply = Encoded::default();

@@ -14,7 +14,7 @@ use rpc::impair::Impairments;
 use rpc::{Bytes, CallErrorKind, Client, ClientConfig, Ran, Server, ServerHandle};
 
 /// Not the type parameter of a stub.
-type A = u64;
+type T = u64;
 
 #[rpc::service]
 trait Kinds {
@@ -31,7 +31,7 @@ trait Kinds {
     /// Whether the byte string that is encoded in this one stands in the same memory when it has been decoded.
     fn is_kept_inside(&self, outer: Bytes) -> bool;
     /// Has arguments with the names that the stubs have for their own.
-    fn named(&self, method: u64, arguments: u64, reply: u64, result: u64, call: A) -> [A; 5];
+    fn named(&self, method: u64, arguments: u64, reply: u64, result: u64, call: T) -> [T; 5];
 }
 
 #[derive(Default)]

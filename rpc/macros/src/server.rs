@@ -11,7 +11,7 @@ use crate::canonical::type_text;
 use crate::expand::{own, placed_at};
 use crate::interface::Method;
 
-/// `InterfaceServer`.
+/// `InterfaceServer`. Where types of the interface stand, its own parameter has a name that none of them will have.
 pub fn stub(item: &ItemTrait, methods: &[Method]) -> TokenStream {
     let (visibility, interface) = (&item.vis, &item.ident);
     let (server, client) = (format_ident!("{interface}Server"), format_ident!("{interface}Client"));
@@ -65,7 +65,7 @@ pub fn stub(item: &ItemTrait, methods: &[Method]) -> TokenStream {
 
         #[allow(dead_code, reason = "a program may be a client only")]
         #[allow(deprecated, reason = "that a method is served is no use of it")]
-        impl<T: #interface> #server<T> {
+        impl<__T: #interface> #server<__T> {
             #[inline(always)]
             fn dispatch_any<A: ::rpc::call::Arguments>(
                 &self,
@@ -124,7 +124,7 @@ fn run(item: &ItemTrait, method: &Method) -> TokenStream {
             #(#checks)*
             #(let #names: #types = #argument;)*
             #no_more;
-            let #result = <T as #interface>::#name(&self.service, #(#names),*);
+            let #result = <__T as #interface>::#name(&self.service, #(#names),*);
             #answer
         }
     }

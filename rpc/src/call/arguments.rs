@@ -120,15 +120,14 @@ impl Arguments for OtherForm<'_> {
     fn next<T: DeserializeOwned>(&mut self) -> Result<T, Box<Refusal>> {
         match &mut self.0 {
             Form::Little(values) => values.next(),
-            Form::Json(request) => request.arguments.take().map_err(|text| Box::new(Refusal::BadArguments(text))),
+            Form::Json(request) => request.arguments.take().map_err(bad_json),
         }
     }
 
     fn end(&self) -> Result<(), Box<Refusal>> {
         match &self.0 {
             Form::Little(values) => Arguments::end(values),
-            // They have been counted.
-            Form::Json(_) => Ok(()),
+            Form::Json(request) => request.arguments.end().map_err(bad_json),
         }
     }
 
@@ -158,6 +157,10 @@ impl Arguments for OtherForm<'_> {
 #[cold]
 fn bad_arguments(fault: Fault) -> Box<Refusal> {
     Box::new(Refusal::BadArguments(fault.to_string()))
+}
+
+fn bad_json(text: String) -> Box<Refusal> {
+    Box::new(Refusal::BadArguments(text))
 }
 
 #[cold]
@@ -226,6 +229,16 @@ mod tests {
                 assert!(reply.is_empty(), "{order:?}");
             }
         }
+    }
+
+    #[test]
+    fn arguments_in_json_that_a_method_leaves_are_too_many() {
+        let mut json = JsonRequest::new(serde_json::json!([1, 2]), &[("one", "u8"), ("two", "u8")]).unwrap();
+        let mut arguments = OtherForm::json(&mut json);
+        assert_eq!(arguments.next::<u8>(), Ok(1));
+        assert!(matches!(*arguments.end().unwrap_err(), Refusal::BadArguments(_)));
+        assert_eq!(arguments.next::<u8>(), Ok(2));
+        assert_eq!(arguments.end(), Ok(()));
     }
 
     /// A result that no form can hold: the method has run, which is not what is said of bad arguments.

@@ -30,6 +30,14 @@ impl Arguments {
             format!("`{name}` should be {of}: {what}")
         })
     }
+
+    /// There are no more.
+    pub(super) fn end(&self) -> Result<(), String> {
+        match self.values.len() {
+            0 => Ok(()),
+            left => Err(format!("{left} are left over")),
+        }
+    }
 }
 
 /// One value for each argument. Nothing at all (null) is no arguments; an argument that an object leaves out is null, for those

@@ -15,9 +15,10 @@ pub trait Service: Send + Sync + 'static {
     /// What it offers.
     fn interface(&self) -> &'static Interface;
 
-    /// Runs a method for arguments that are bytes in network order, and appends the result to `reply`. `method` is its place among those of
-    /// the interface; it comes last, so that the rest is where the method expects it. Called on a thread of the server's pool, several at a
-    /// time, and may block. A panic becomes an error at the caller.
+    /// Runs a method for arguments that are bytes in network order, and appends the result to `reply`. `method` is its place in the list of
+    /// [`Self::interface`], and in no other: who hands a request on to a service of another interface finds the method there by its id. (It
+    /// comes last, so that the rest is where the method expects it.) Called on a thread of the server's pool, several at a time, and may
+    /// block, unless the method is `inline`: then on the thread that receives. A panic becomes an error at the caller.
     ///
     /// # Errors
     /// [`Refusal`] if the method did not run, or ran without a result that can be sent; what is in `reply` then is not used.

@@ -26,8 +26,8 @@ thread_local! {
 /// A byte string. serde handles a `Vec<u8>` element by element, which is several times slower; and clones of this one share their
 /// memory, as [`bytes::Bytes`] do.
 ///
-/// A long one that is a result, or a part of one, is sent from where it stands, and where it is received it stands in the memory into which
-/// the reply, or the request, came: then that is kept for as long as this is.
+/// A long one that is a result, or a part of one, is sent from where it stands. Where it is received, and is more than half of the reply or
+/// request, it stands in the memory into which that came: then that is kept for as long as this is.
 ///
 /// ```
 /// use rpc::Bytes;
