@@ -60,21 +60,8 @@ impl<const BIG: bool> Arguments for Values<'_, BIG> {
     #[inline(always)]
     fn answer<T: Serialize>(&mut self, result: &T, reply: &mut Encoded) -> Result<(), Box<Refusal>> {
         let order = if BIG { ByteOrder::Network } else { ByteOrder::LITTLE };
-        if !reply.has_room(SHORT) {
-            return answer_making_room(order, result, reply);
-        }
         codec::encode_lending(order, result, reply).map_err(bad_result)
     }
-}
-
-/// There is room for a result of so many bytes before it is encoded.
-const SHORT: usize = 64;
-
-/// Apart and last, so that a method with a short result has nothing to remember for when it has made room.
-#[cold]
-fn answer_making_room<T: Serialize>(order: ByteOrder, result: &T, reply: &mut Encoded) -> Result<(), Box<Refusal>> {
-    reply.bytes.reserve(SHORT);
-    codec::encode_lending(order, result, reply).map_err(bad_result)
 }
 
 /// Arguments in any other form than bytes in network order.

@@ -193,12 +193,6 @@ impl Encoded {
         self.lent.is_some()
     }
 
-    /// Whether so many more bytes need no more memory.
-    #[inline]
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.bytes.capacity() - self.bytes.len() >= bytes
-    }
-
     /// How many bytes it has.
     pub fn len(&self) -> usize {
         self.bytes.len() + self.lent.as_ref().map_or(0, |lent| lent.bytes.len())
